@@ -1,0 +1,166 @@
+"""From bytes on the wire to numbers, bounds and patterns, with Redis's strictness.
+
+Python's own `int()` and `float()` are more lenient than C (spaces, underscores, a plus sign), so
+each parser first checks the form. Globs become regular expressions of atomic groups: a star never
+gives back what it matched, so matching stays linear in the text for any number of stars.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from cacheapp.engine.errors import (
+    MIN_MAX_NOT_FLOAT,
+    MIN_MAX_NOT_STRING,
+    NOT_A_FLOAT,
+    NOT_AN_INTEGER,
+    CommandError,
+)
+
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+
+_INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]*)\Z")
+_FLOAT = re.compile(rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\Z")
+_HEX_FLOAT = re.compile(rb"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?\Z")
+_INFINITY = re.compile(rb"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
+
+
+def parse_int(
+    raw: bytes,
+    error: str = NOT_AN_INTEGER,
+    low: int = INT64_MIN,
+    high: int = INT64_MAX,
+) -> int:
+    """A signed 64-bit integer in canonical decimal form, within `low` and `high`.
+
+    Raises CommandError(error) for anything else: signs other than a leading minus, leading
+    zeros, spaces, or a number out of range.
+    """
+    if len(raw) <= 20 and _INTEGER.match(raw):
+        value = int(raw)
+        if low <= value <= high:
+            return value
+    raise CommandError(error)
+
+
+def is_canonical_int(raw: bytes) -> bool:
+    """Whether Redis would store `raw` as an integer: canonical decimal that fits 64 bits."""
+    return (
+        0 < len(raw) <= 20
+        and _INTEGER.match(raw) is not None
+        and INT64_MIN <= int(raw) <= INT64_MAX
+    )
+
+
+def parse_float(raw: bytes, error: str = NOT_A_FLOAT) -> float:
+    """A double as C's strtod reads it (decimal, hexadecimal, inf), never NaN."""
+    if _FLOAT.match(raw):
+        value = float(raw)
+        # strtod reports ERANGE where a finite text overflows; so does Redis.
+        if math.isinf(value):
+            raise CommandError(error)
+        return value
+    if _INFINITY.match(raw):
+        return -math.inf if raw[:1] == b"-" else math.inf
+    if _HEX_FLOAT.match(raw):
+        try:
+            return float.fromhex(raw.decode("ascii"))
+        except OverflowError:
+            raise CommandError(error) from None
+    raise CommandError(error)
+
+
+def parse_score_bound(raw: bytes) -> tuple[float, bool]:
+    """A BYSCORE bound: the score, and whether it is exclusive (written with a parenthesis)."""
+    exclusive = raw[:1] == b"("
+    return parse_float(raw[1:] if exclusive else raw, MIN_MAX_NOT_FLOAT), exclusive
+
+
+class LexBound:
+    """A BYLEX bound: `-`, `+`, `[member` or `(member`."""
+
+    __slots__ = ("exclusive", "infinite", "member")
+
+    def __init__(self, raw: bytes) -> None:
+        self.infinite = 0
+        self.exclusive = raw[:1] == b"("
+        self.member = raw[1:]
+        if raw == b"-":
+            self.infinite = -1
+        elif raw == b"+":
+            self.infinite = 1
+        elif raw[:1] not in (b"(", b"["):
+            raise CommandError(MIN_MAX_NOT_STRING)
+
+
+@lru_cache(maxsize=1024)
+def glob_matcher(pattern: bytes, ignore_case: bool = False) -> Callable[[bytes], object]:
+    """Compile a Redis glob to a function that is truthy where the whole text matches.
+
+    `*`, `?`, `[abc]`, `[^abc]`, `[a-z]` and backslash escapes, with Redis's readings of the odd
+    cases: an unclosed class ends with the pattern, a reversed range is swapped, a trailing
+    backslash stands for itself.
+    """
+    segments: list[list[bytes]] = [[]]
+    position, size = 0, len(pattern)
+    while position < size:
+        char = pattern[position : position + 1]
+        position += 1
+        if char == b"*":
+            if segments[-1] or len(segments) == 1:
+                segments.append([])
+        elif char == b"?":
+            segments[-1].append(b".")
+        elif char == b"[":
+            expression, position = _glob_class(pattern, position)
+            segments[-1].append(expression)
+        else:
+            if char == b"\\" and position < size:
+                char = pattern[position : position + 1]
+                position += 1
+            segments[-1].append(re.escape(char))
+    first, *rest = (b"".join(segment) for segment in segments)
+    expression = first
+    if rest:
+        *middle, last = rest
+        expression += b"".join(b"(?>.*?%s)" % segment for segment in middle if segment)
+        expression += b".*" + last
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+    return re.compile(expression + rb"\Z", flags).match
+
+
+def _glob_class(pattern: bytes, position: int) -> tuple[bytes, int]:
+    """The regular expression for the class that begins after `[`, and where it ends."""
+    negated = pattern[position : position + 1] == b"^"
+    if negated:
+        position += 1
+    size = len(pattern)
+    parts: list[bytes] = []
+    while position < size:
+        if pattern[position : position + 1] == b"\\" and position + 1 < size:
+            parts.append(re.escape(pattern[position + 1 : position + 2]))
+            position += 2
+        elif pattern[position : position + 1] == b"]":
+            position += 1
+            break
+        elif pattern[position + 1 : position + 2] == b"-" and position + 2 < size:
+            low, high = sorted((pattern[position : position + 1], pattern[position + 2 : position + 3]))
+            parts.append(re.escape(low) + b"-" + re.escape(high))
+            position += 3
+        else:
+            parts.append(re.escape(pattern[position : position + 1]))
+            position += 1
+    if not parts:
+        return (b"." if negated else b"(?!)"), position
+    return b"[" + (b"^" if negated else b"") + b"".join(parts) + b"]", position
+
+
+def parse_cursor(raw: bytes, error: str) -> int:
+    """A SCAN cursor: an unsigned 64-bit decimal."""
+    if raw.isdigit() and len(raw) <= 20 and int(raw) < 2**64:
+        return int(raw)
+    raise CommandError(error)

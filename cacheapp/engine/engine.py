@@ -1,0 +1,264 @@
+"""The engine: sixteen databases, one lock, and one way in.
+
+`execute()` is what every front calls. It makes Redis's checks in Redis's order, since which error
+wins is visible to clients, runs the handler under the lock, and shapes the answer for the
+session's protocol. Nothing here waits and no thread is needed: due keys are reclaimed from the
+commands themselves (`tick`), at most `hz` times a second.
+
+Engines are shared by name in a process (`Engine.shared`). Around a fork every engine's lock is
+held, so a child starts from a state that no command was in the middle of; it has the data as of
+the fork, its own lock, and no sessions. From then on the two processes share nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from cacheapp.engine import registry
+from cacheapp.engine.clock import Clock, SystemClock
+from cacheapp.engine.config import Config, parse_options
+from cacheapp.engine.database import Database
+from cacheapp.engine.errors import NO_AUTH, CommandError, ConfigError, subscribed
+from cacheapp.engine.expiry import expire_cycle
+from cacheapp.engine.notifications import notify
+from cacheapp.engine.pubsub import PubSub
+from cacheapp.engine.registry import Command
+from cacheapp.engine.replies import QUEUED, Reply, to_resp2
+from cacheapp.engine.session import Deliver, Session
+from cacheapp.engine.stats import Stats
+
+_SUBSCRIBED_COMMANDS = frozenset(
+    {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
+     "ping", "quit", "reset"}
+)  # fmt: skip
+_UNQUEUED_COMMANDS = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+
+_named: dict[str, Engine] = {}
+_named_lock = threading.Lock()
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+class Engine:
+    """A Redis server without the server: databases, sessions, settings, counters.
+
+    `options` are redis.conf parameters by name with their values as text. Raises ConfigError for
+    an unknown parameter or a value that it cannot take.
+    """
+
+    def __init__(
+        self, options: Mapping[str, str] | None = None, clock: Clock | None = None
+    ) -> None:
+        registry.load_commands()
+        self.lock = threading.RLock()
+        self.clock: Clock = clock or SystemClock()
+        self.options = parse_options(options or {})
+        self.config = Config(options)
+        self.stats = Stats()
+        self.pubsub = PubSub()
+        self.sessions: dict[int, Session] = {}
+        # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
+        self.epoch = 0
+        self.dirty = 0
+        self.active_expire = True
+        self._next_session_id = 1
+        self._read_clock()
+        self.started = self.now
+        self.fast_until = 0.0
+        self._next_tick = self.now
+        self.run_id = os.urandom(20).hex()
+        self.replication_id = os.urandom(20).hex()
+        self.databases = [Database(self, index) for index in range(self.config["databases"])]
+        self._configured(frozenset(self.config.values))
+        self.config.subscribe(self._configured)
+        _engines.add(self)
+
+    @classmethod
+    def shared(cls, name: str, options: Mapping[str, str] | None = None) -> Engine:
+        """The engine called `name` in this process, made with `options` at its first use.
+
+        Later callers may leave the options out or repeat them; other values raise ConfigError,
+        since an engine has one set of parameters.
+        """
+        wanted = parse_options(options or {})
+        with _named_lock:
+            engine = _named.get(name)
+            if engine is None:
+                engine = _named[name] = cls(options)
+                return engine
+        for parameter, value in wanted.items():
+            if engine.options.get(parameter, engine.config[parameter]) != value:
+                raise ConfigError(
+                    f"the engine {name!r} already runs in this process with another "
+                    f"{parameter!r}; give both URLs the same options, or another name"
+                )
+        return engine
+
+    @classmethod
+    def discard(cls, name: str) -> None:
+        """Forget the engine called `name`; those who hold it keep it. No error if unknown."""
+        with _named_lock:
+            _named.pop(name, None)
+
+    def _configured(self, names: frozenset[str]) -> None:
+        """Take what is read on every command out of the settings."""
+        config = self.config
+        self.event_flags: frozenset[str] = config["notify-keyspace-events"]
+        if not self.event_flags & {"K", "E"}:
+            self.event_flags = frozenset()
+        self.lfu = config["maxmemory-policy"].endswith("-lfu")
+        # Whether commands may take the way of `shortcuts`, until the next tick.
+        self._plain = not (self.event_flags or self.lfu or config["maxmemory"])
+        self._tick_interval = 1.0 / config["hz"]
+        self._set_fast_until()
+
+    def _set_fast_until(self) -> None:
+        self.fast_until = self._next_tick if self._plain else 0.0
+
+    # Sessions
+
+    def connect(self, deliver: Deliver, protocol: int = 2, address: str = "") -> Session:
+        """A new session whose out-of-order replies go to `deliver`; see `Session`."""
+        with self.lock:
+            session_id = self._next_session_id
+            self._next_session_id += 1
+            self._read_clock()
+            session = Session(self, session_id, deliver, protocol)
+            session.address = address
+            self.sessions[session_id] = session
+            self.stats.connections_received += 1
+            return session
+
+    def disconnect(self, session: Session) -> None:
+        """Forget `session`: its queue, its watches, its subscriptions. Again is no error."""
+        with self.lock:
+            self.sessions.pop(session.id, None)
+            session.queue = None
+            session.unwatch()
+            self.pubsub.forget(session)
+
+    # Execution
+
+    def execute(self, session: Session, args: list[bytes]) -> Reply:
+        """Run one command for `session`; `args` begins with its name.
+
+        Returns the reply in the shape of the session's protocol (see `replies`), NO_REPLY where
+        the answer was delivered, or raises CommandError.
+        """
+        with self.lock:
+            self.epoch += 1
+            try:
+                return self._execute(session, args)
+            finally:
+                self.epoch += 1
+
+    def _execute(self, session: Session, args: list[bytes]) -> Reply:
+        self._read_clock()
+        if self.now >= self._next_tick:
+            self._tick()
+        session.last_active_ms = self.now_ms
+        try:
+            row = registry.lookup(args)
+            if session.special and self._must_queue(session, row):
+                assert session.queue is not None
+                session.queue.append((row, args))
+                return QUEUED
+        except CommandError as error:
+            self._rejected(session, args, error)
+            raise
+        session.last_command = row.display
+        reply = self.call(session, row, args)
+        if row.shaped and session.protocol == 2:
+            return to_resp2(reply)
+        return reply
+
+    def call(self, session: Session, row: Command, args: list[bytes]) -> Reply:
+        """Run the handler of `row` and count it; no checks (EXEC and scripts come here too)."""
+        stat = self.stats.commands.get(row.display)
+        if stat is None:
+            stat = self.stats.command(row.display)
+        started = self.clock.time()
+        try:
+            return row.handler(session, *args[row.skip :])
+        except CommandError as error:
+            stat.failed += 1
+            self.stats.count_error(error.code)
+            raise
+        finally:
+            stat.calls += 1
+            stat.usec += (self.clock.time() - started) * 1_000_000
+
+    def _must_queue(self, session: Session, row: Command) -> bool:
+        """The checks of a session that is not at rest; whether MULTI takes the command."""
+        name = row.display
+        if not session.authenticated and "no_auth" not in row.flags:
+            raise CommandError(NO_AUTH)
+        if session.protocol == 2 and session.subscriptions and name not in _SUBSCRIBED_COMMANDS:
+            raise subscribed(name)
+        return session.queue is not None and name not in _UNQUEUED_COMMANDS
+
+    def _rejected(self, session: Session, args: list[bytes], error: CommandError) -> None:
+        """Count a command that was refused before it ran; inside MULTI it spoils the EXEC."""
+        session.queue_failed = session.queue is not None
+        self.stats.count_error(error.code)
+        row = registry.find(args[0])
+        if row is not None:
+            self.stats.command(row.display).rejected += 1
+
+    # Time
+
+    def _read_clock(self) -> None:
+        self.now = self.clock.time()
+        self.now_ms = int(self.now * 1000)
+
+    def tick(self) -> None:
+        """Reclaim due keys for a bounded time; for who owns a timer, commands do it by themselves."""
+        with self.lock:
+            self.epoch += 1
+            self._read_clock()
+            self._tick()
+            self.epoch += 1
+
+    def _tick(self) -> None:
+        go_on = self.active_expire and expire_cycle(self)
+        self._next_tick = self.now if go_on else self.now + self._tick_interval
+        self._set_fast_until()
+
+    def notify(self, event: bytes, key: bytes, db_index: int) -> None:
+        """Publish a keyspace event where the settings ask for its class."""
+        notify(self.pubsub.publish, self.event_flags, event, key, db_index)
+
+    # Forks
+
+    def reset_after_fork(self) -> None:
+        """In a child: no sessions, no subscriptions, an identity of its own."""
+        for session in list(self.sessions.values()):
+            self.disconnect(session)
+        self.run_id = os.urandom(20).hex()
+
+
+def _before_fork() -> None:
+    for engine in list(_engines):
+        engine.lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    for engine in list(_engines):
+        engine.lock.release()
+
+
+def _after_fork_in_child() -> None:
+    for engine in list(_engines):
+        engine.reset_after_fork()
+        engine.lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -1,0 +1,100 @@
+"""Every error text that the engine says, once.
+
+Clients match on these texts, so they are Redis's own to the letter. A handler raises
+`CommandError(TEXT)`; the first word is the code that clients map to exception classes.
+"""
+
+from __future__ import annotations
+
+
+class CommandError(Exception):
+    """A reply that is an error; `str(error)` is the line that a client reads after the `-`."""
+
+    @property
+    def code(self) -> str:
+        """The first word of the text: ERR, WRONGTYPE, NOAUTH …"""
+        return str(self).partition(" ")[0]
+
+
+class ConfigError(ValueError):
+    """A parameter that the engine does not have, or a value that it cannot take."""
+
+
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+NOT_AN_INTEGER = "ERR value is not an integer or out of range"
+NOT_A_FLOAT = "ERR value is not a valid float"
+SYNTAX = "ERR syntax error"
+NO_SUCH_KEY = "ERR no such key"
+OUT_OF_RANGE = "ERR index out of range"
+SAME_OBJECT = "ERR source and destination objects are the same"
+DB_OUT_OF_RANGE = "ERR DB index is out of range"
+NEGATIVE_COUNT = "ERR value is out of range, must be positive"
+VALUE_OUT_OF_RANGE = "ERR value is out of range"
+OVERFLOW = "ERR increment or decrement would overflow"
+INVALID_CURSOR = "ERR invalid cursor"
+STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+NO_AUTH = "NOAUTH Authentication required."
+WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
+NO_PASSWORD_SET = (
+    "ERR AUTH <password> called without any password configured for the default user. "
+    "Are you sure your configuration is correct?"
+)
+EXEC_ABORTED = "EXECABORT Transaction discarded because of previous errors."
+NESTED_MULTI = "ERR MULTI calls can not be nested"
+WATCH_IN_MULTI = "ERR WATCH inside MULTI is not allowed"
+EXEC_WITHOUT_MULTI = "ERR EXEC without MULTI"
+DISCARD_WITHOUT_MULTI = "ERR DISCARD without MULTI"
+NO_MULTI = "ERR Command not allowed inside a transaction"
+NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
+OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
+MIN_MAX_NOT_FLOAT = "ERR min or max is not a float"
+MIN_MAX_NOT_STRING = "ERR min or max not valid string range item"
+BIT_OFFSET = "ERR bit offset is not an integer or out of range"
+BIT_VALUE = "ERR bit is not an integer or out of range"
+DEBUG_NOT_ALLOWED = (
+    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
+    "run it from a local connection, otherwise you need to set this option in the configuration "
+    "file, and then restart the server."
+)
+
+
+def wrong_arity(command: str) -> CommandError:
+    """The error for a wrong number of arguments; `command` in lower case, `a|b` for a child."""
+    return CommandError(f"ERR wrong number of arguments for '{command}' command")
+
+
+def unknown_command(args: list[bytes]) -> CommandError:
+    """The error for a name that no command has, quoting the first arguments as Redis does."""
+    shown = ""
+    for argument in args[1:]:
+        if len(shown) >= 128:
+            break
+        shown += f"'{text(argument[: 128 - len(shown)])}' "
+    return CommandError(
+        f"ERR unknown command '{text(args[0][:128])}', with args beginning with: {shown}"
+    )
+
+
+def unknown_subcommand(container: str, name: bytes) -> CommandError:
+    """The error for a container command (`container` in upper case) without such a child."""
+    return CommandError(
+        f"ERR unknown subcommand '{text(name[:128])}'. Try {container.upper()} HELP."
+    )
+
+
+def invalid_expire(command: str) -> CommandError:
+    """The error for a deadline that is not positive or does not fit; `command` in lower case."""
+    return CommandError(f"ERR invalid expire time in '{command}' command")
+
+
+def subscribed(command: str) -> CommandError:
+    """The error for a command which a RESP2 client may not send while subscribed."""
+    return CommandError(
+        f"ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+        "RESET are allowed in this context"
+    )
+
+
+def text(raw: bytes) -> str:
+    """Client bytes inside an error line: one line, no loss (surrogates stand for odd bytes)."""
+    return raw.replace(b"\r", b" ").replace(b"\n", b" ").decode("utf-8", "surrogateescape")

@@ -1,0 +1,75 @@
+"""Who listens to which channel, and delivery to them.
+
+Subscribers of a channel are kept in order of subscription, as Redis keeps them. Delivery goes
+through `Session.deliver` and happens inside the publishing command, so a subscriber sees messages
+in the order in which commands ran.
+"""
+
+from __future__ import annotations
+
+from cacheapp.engine.arguments import glob_matcher
+from cacheapp.engine.replies import Push
+from cacheapp.engine.session import Session
+
+Subscribers = dict[bytes, dict[Session, None]]
+
+
+class PubSub:
+    """Channels and patterns with their subscribers."""
+
+    __slots__ = ("channels", "patterns")
+
+    def __init__(self) -> None:
+        self.channels: Subscribers = {}
+        self.patterns: Subscribers = {}
+
+    def subscribe(self, session: Session, channel: bytes) -> None:
+        """Add `session` to `channel`; again is no change."""
+        session.channels[channel] = None
+        self.channels.setdefault(channel, {})[session] = None
+
+    def psubscribe(self, session: Session, pattern: bytes) -> None:
+        """Add `session` to `pattern`; again is no change."""
+        session.patterns[pattern] = None
+        self.patterns.setdefault(pattern, {})[session] = None
+
+    def unsubscribe(self, session: Session, channel: bytes) -> None:
+        """Take `session` off `channel`; no change where it was not on it."""
+        session.channels.pop(channel, None)
+        _drop(self.channels, channel, session)
+
+    def punsubscribe(self, session: Session, pattern: bytes) -> None:
+        """Take `session` off `pattern`; no change where it was not on it."""
+        session.patterns.pop(pattern, None)
+        _drop(self.patterns, pattern, session)
+
+    def forget(self, session: Session) -> None:
+        """Take `session` off everything, without confirmations (it is gone, or RESET)."""
+        for channel in list(session.channels):
+            self.unsubscribe(session, channel)
+        for pattern in list(session.patterns):
+            self.punsubscribe(session, pattern)
+
+    def publish(self, channel: bytes, message: bytes) -> int:
+        """Deliver `message`; return how many subscriptions received it."""
+        receivers = 0
+        subscribers = self.channels.get(channel)
+        if subscribers:
+            # A copy: a front may drop a session that is too slow while it is being served.
+            for session in list(subscribers):
+                session.deliver(Push([b"message", channel, message]))
+                receivers += 1
+        for pattern, sessions in list(self.patterns.items()):
+            if glob_matcher(pattern)(channel):
+                for session in list(sessions):
+                    session.deliver(Push([b"pmessage", pattern, channel, message]))
+                    receivers += 1
+        return receivers
+
+
+def _drop(table: Subscribers, name: bytes, session: Session) -> None:
+    subscribers = table.get(name)
+    if subscribers is not None:
+        subscribers.pop(session, None)
+        if not subscribers:
+            del table[name]

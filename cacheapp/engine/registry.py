@@ -1,0 +1,233 @@
+"""The command table: one row a command, and everything that reads a row.
+
+`@command(...)` records a row beside the function that does the work and returns the function
+unchanged. Arity, the OOM guard, MULTI, COMMAND, ACL categories, key extraction and the generated
+documentation all read that row, so what is true of a command is written once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from cacheapp.engine.errors import CommandError, unknown_command, unknown_subcommand, wrong_arity
+
+Handler = Callable[..., Any]
+KeyFinder = Callable[[list[bytes]], list[int]]
+F = TypeVar("F", bound=Handler)
+
+# first key, last key (negative: from the end), step; (0, 0, 0) for none
+KeyRange = tuple[int, int, int]
+
+# Categories that follow from the group of a command, as Redis derives them.
+_GROUP_CATEGORIES = {
+    "generic": "keyspace",
+    "string": "string",
+    "bitmap": "bitmap",
+    "hash": "hash",
+    "list": "list",
+    "set": "set",
+    "sorted-set": "sortedset",
+    "stream": "stream",
+    "hyperloglog": "hyperloglog",
+    "geo": "geo",
+    "pubsub": "pubsub",
+    "transactions": "transaction",
+    "scripting": "scripting",
+    "connection": "connection",
+}
+_FLAG_CATEGORIES = {
+    "write": "write",
+    "readonly": "read",
+    "admin": "admin",
+    "blocking": "blocking",
+    "pubsub": "pubsub",
+    "fast": "fast",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Command:
+    """A row of the table.
+
+    `name` is upper case (`OBJECT|ENCODING` for a child of a container); `arity` counts the name
+    itself and is negative for "at least"; `flags` are Redis's; `keys` says where the keys are, or
+    `find_keys` computes the positions. `shaped`: the reply differs between RESP2 and RESP3.
+    """
+
+    name: str
+    handler: Handler
+    arity: int
+    flags: frozenset[str]
+    keys: KeyRange = (0, 0, 0)
+    find_keys: KeyFinder | None = None
+    key_flags: str = ""
+    group: str = "generic"
+    since: str = "1.0.0"
+    complexity: str = ""
+    summary: str = ""
+    categories: frozenset[str] = frozenset()
+    tips: tuple[str, ...] = ()
+    shaped: bool = False
+    parent: Command | None = None
+    children: dict[bytes, Command] = field(default_factory=dict)
+    # Derived once, read on every call.
+    display: str = ""
+    is_write: bool = False
+    deny_oom: bool = False
+    skip: int = 1
+
+    def key_positions(self, args: list[bytes]) -> list[int]:
+        """Indexes into `args` (command name included) that hold keys."""
+        if self.find_keys is not None:
+            return self.find_keys(args)
+        first, last, step = self.keys
+        if first == 0:
+            return []
+        end = last if last >= 0 else len(args) + last
+        return list(range(first, min(end, len(args) - 1) + 1, step))
+
+
+COMMANDS: dict[bytes, Command] = {}
+
+
+def command(
+    name: str,
+    *,
+    arity: int,
+    flags: str = "",
+    keys: KeyRange | KeyFinder = (0, 0, 0),
+    key_flags: str = "",
+    group: str,
+    since: str = "1.0.0",
+    complexity: str = "O(1)",
+    summary: str = "",
+    categories: str = "",
+    tips: Iterable[str] = (),
+    shaped: bool = False,
+) -> Callable[[F], F]:
+    """Record the decorated function as the command `name`; return it unchanged.
+
+    `flags` and `categories` (beyond those that group and flags imply) are separated by spaces.
+    `keys` is (first, last, step) or a function from the arguments to key positions; `key_flags` is
+    what the command does with them in Redis's words ("RW access update"). The handler is
+    called as `handler(session, *arguments)` with the command's own name (and, for a child, its
+    container's) taken off.
+    """
+
+    def record(handler: F) -> F:
+        positions: KeyRange = (0, 0, 0) if callable(keys) else keys
+        row = Command(
+            name=name,
+            handler=handler,
+            arity=arity,
+            flags=frozenset(flags.split()),
+            keys=positions,
+            find_keys=keys if callable(keys) else None,
+            key_flags=key_flags,
+            group=group,
+            since=since,
+            complexity=complexity,
+            summary=summary,
+            tips=tuple(tips),
+            shaped=shaped,
+        )
+        _derive(row, categories)
+        _insert(row)
+        return handler
+
+    return record
+
+
+def container(
+    name: str, *, group: str, since: str, summary: str, arity: int = -2, flags: str = ""
+) -> None:
+    """Record a command that only holds children (CONFIG, OBJECT, CLIENT …)."""
+
+    def refuse(_session: Any, *arguments: bytes) -> Any:
+        raise unknown_subcommand(name, arguments[0])
+
+    command(name, arity=arity, flags=flags, group=group, since=since, summary=summary)(refuse)
+
+
+def _derive(row: Command, categories: str) -> None:
+    row.display = row.name.lower()
+    row.is_write = "write" in row.flags
+    row.deny_oom = "denyoom" in row.flags
+    row.skip = 2 if "|" in row.name else 1
+    found = set(categories.split())
+    found.update(word for flag, word in _FLAG_CATEGORIES.items() if flag in row.flags)
+    if row.group in _GROUP_CATEGORIES:
+        found.add(_GROUP_CATEGORIES[row.group])
+    if "admin" in row.flags:
+        found.add("dangerous")
+    if "fast" not in found:
+        found.add("slow")
+    row.categories = frozenset(found)
+
+
+def _insert(row: Command) -> None:
+    name = row.name.encode()
+    if row.skip == 2:
+        parent_name, _, child_name = name.partition(b"|")
+        row.parent = COMMANDS[parent_name]
+        row.parent.children[child_name] = row
+    else:
+        # Both spellings, so that the usual lookup needs no upper().
+        COMMANDS[name] = COMMANDS[name.lower()] = row
+
+
+def lookup(args: list[bytes]) -> Command:
+    """The row for a full argument list, its arity verified; raises CommandError."""
+    row = COMMANDS.get(args[0])
+    if row is None:
+        row = COMMANDS.get(args[0].upper())
+        if row is None:
+            raise unknown_command(args)
+    count = len(args)
+    if row.children and count > 1:
+        child = row.children.get(args[1].upper())
+        if child is None:
+            raise unknown_subcommand(row.name, args[1])
+        row = child
+    arity = row.arity
+    if (count != arity) if arity > 0 else (count < -arity):
+        raise wrong_arity(row.display)
+    return row
+
+
+def find(name: bytes) -> Command | None:
+    """The row named `name` (`config|get` for a child, any case), or None."""
+    parent, _, child = name.upper().partition(b"|")
+    row = COMMANDS.get(parent)
+    if row is None or not child:
+        return row
+    return row.children.get(child)
+
+
+def rows() -> list[Command]:
+    """Every top-level row once, in order of definition."""
+    return [row for name, row in COMMANDS.items() if name.isupper()]
+
+
+def load_commands() -> None:
+    """Import every module of `engine/commands`, which fills the table."""
+    package = importlib.import_module("cacheapp.engine.commands")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "CommandError",
+    "command",
+    "container",
+    "find",
+    "load_commands",
+    "lookup",
+    "rows",
+]

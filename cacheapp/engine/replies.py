@@ -1,0 +1,102 @@
+"""What a command may answer, as Python objects, and how RESP3 shapes become RESP2's.
+
+A handler returns the RESP3 shape and never looks at the protocol. Commands whose answers differ
+between the protocols set `shaped=True` in their row; for those (and only those) `to_resp2` runs
+when a session speaks RESP2. No RESP bytes here: a front that has a socket writes them.
+
+    bytes      bulk string             Status     simple string
+    int        integer                 None       null
+    float      double                  bool       boolean
+    list       array                   dict       map
+    SetReply   set                     Pairs      array of pairs, flat in RESP2
+    Push       out-of-band push        Verbatim   verbatim string
+    NULL_ARRAY a null which RESP2 writes as *-1
+    CommandError as an element         an error inside EXEC's array
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final
+
+from cacheapp.engine.errors import CommandError
+
+class Status(bytes):
+    """A simple string; equal to the same bytes."""
+
+    __slots__ = ()
+
+
+class Verbatim(bytes):
+    """Text for humans (INFO, LATENCY …), a verbatim string of the format `txt` in RESP3."""
+
+    __slots__ = ()
+
+
+class SetReply(list[Any]):
+    """An unordered collection: a set in RESP3, an array in RESP2."""
+
+    __slots__ = ()
+
+
+class Pairs(list[Any]):
+    """A list of two-element lists in RESP3, which RESP2 flattens (scores, HRANDFIELD …)."""
+
+    __slots__ = ()
+
+
+class Push(list[Any]):
+    """A message outside the order of replies: push type in RESP3, array in RESP2."""
+
+    __slots__ = ()
+
+
+class Sentinel(Enum):
+    """Answers that are not values."""
+
+    NULL_ARRAY = "null array"
+    NO_REPLY = "no reply now"
+    BLOCKED = "the reply is delivered later"
+
+
+NULL_ARRAY: Final = Sentinel.NULL_ARRAY
+NO_REPLY: Final = Sentinel.NO_REPLY
+BLOCKED: Final = Sentinel.BLOCKED
+
+OK: Final = Status(b"OK")
+QUEUED: Final = Status(b"QUEUED")
+PONG: Final = Status(b"PONG")
+
+# Recursive in truth; spelled out it would make every handler's annotation a puzzle.
+Reply = Any
+
+_AS_IS = frozenset({bytes, int, type(None), Status, CommandError})
+
+
+def format_double(value: float) -> bytes:
+    """A double as Redis 7.0 prints it: 17 significant digits, `inf`, `-inf`, `nan`."""
+    return b"%.17g" % value
+
+
+def to_resp2(reply: Reply) -> Reply:
+    """Convert a RESP3-shaped reply into what a RESP2 client gets for it."""
+    kind = type(reply)
+    if kind in _AS_IS:
+        return reply
+    if kind is float:
+        return format_double(reply)
+    if kind is bool:
+        return int(reply)
+    if kind is dict:
+        flat = []
+        for key, value in reply.items():
+            flat.append(to_resp2(key))
+            flat.append(to_resp2(value))
+        return flat
+    if kind is Pairs:
+        return [to_resp2(item) for pair in reply for item in pair]
+    if kind is Verbatim:
+        return bytes(reply)
+    if isinstance(reply, list):
+        return [to_resp2(item) for item in reply]
+    return reply

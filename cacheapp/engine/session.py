@@ -1,0 +1,148 @@
+"""One client's state: its database, its MULTI queue, what it watches and subscribes to.
+
+A front makes a session through `Engine.connect` and gives it `deliver`, the one way in which
+anything reaches a client other than as the reply to its own command: pub/sub messages now, the
+replies of blocked commands later. `deliver` is called under the engine's lock; it must neither
+wait nor call the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cacheapp.engine.replies import Reply, to_resp2
+
+if TYPE_CHECKING:
+    from cacheapp.engine.database import Database
+    from cacheapp.engine.engine import Engine
+    from cacheapp.engine.registry import Command
+
+Deliver = Callable[[Reply], None]
+
+
+class Session:
+    """What the engine knows of one client. Handlers get it as their first argument."""
+
+    __slots__ = (
+        "_deliver",
+        "address",
+        "authenticated",
+        "channels",
+        "created_ms",
+        "db",
+        "engine",
+        "id",
+        "is_script",
+        "last_active_ms",
+        "last_command",
+        "lib_name",
+        "lib_version",
+        "name",
+        "no_evict",
+        "patterns",
+        "protocol",
+        "queue",
+        "queue_failed",
+        "special",
+        "touched",
+        "user",
+        "watched",
+    )
+
+    def __init__(self, engine: Engine, session_id: int, deliver: Deliver, protocol: int) -> None:
+        self.engine = engine
+        self.id = session_id
+        self._deliver = deliver
+        self.created_ms = engine.now_ms
+        self.last_active_ms = engine.now_ms
+        self.last_command = "NULL"
+        self.address = ""
+        self.is_script = False
+        self.watched: dict[tuple[Database, bytes], None] = {}
+        self.channels: dict[bytes, None] = {}
+        self.patterns: dict[bytes, None] = {}
+        self.lib_name = b""
+        self.lib_version = b""
+        self.reset(protocol)
+
+    def reset(self, protocol: int) -> None:
+        """The state of a client that has just connected (HELLO's protocol aside)."""
+        self.db: Database = self.engine.databases[0]
+        self.protocol = protocol
+        self.name = b""
+        self.user = b"default"
+        self.no_evict = False
+        self.queue: list[tuple[Command, list[bytes]]] | None = None
+        self.queue_failed = False
+        self.touched = False
+        self.authenticated = not self.engine.config["requirepass"]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Recompute `special`: whether a command of this session needs more than the usual checks.
+
+        To be called by whoever changes protocol, queue, subscriptions or authentication.
+        """
+        self.special = (
+            self.queue is not None
+            or not self.authenticated
+            or (self.protocol == 2 and bool(self.channels or self.patterns))
+        )
+
+    @property
+    def subscriptions(self) -> int:
+        """Channels and patterns together, the count that confirmations carry."""
+        return len(self.channels) + len(self.patterns)
+
+    def deliver(self, reply: Reply) -> None:
+        """Hand `reply`, RESP3-shaped, to the front in this session's protocol."""
+        self._deliver(to_resp2(reply) if self.protocol == 2 else reply)
+
+    def unwatch(self) -> None:
+        """Forget all watched keys, and that any was touched."""
+        for database, key in self.watched:
+            database.unwatch(key, self)
+        self.watched.clear()
+        self.touched = False
+
+    def describe(self) -> dict[str, Any]:
+        """The fields of a CLIENT LIST line, in Redis's order, without what only sockets have."""
+        now_ms = self.engine.now_ms
+        flags = "P" if self.subscriptions else ""
+        if self.queue is not None:
+            flags += "x"
+        if self.touched:
+            flags += "d"
+        if self.no_evict:
+            flags += "e"
+        return {
+            "id": self.id,
+            "addr": self.address,
+            "laddr": "",
+            "fd": -1,
+            "name": self.name.decode("utf-8", "replace"),
+            "age": max(0, now_ms - self.created_ms) // 1000,
+            "idle": max(0, now_ms - self.last_active_ms) // 1000,
+            "flags": flags or "N",
+            "db": self.db.index,
+            "sub": len(self.channels),
+            "psub": len(self.patterns),
+            "ssub": 0,
+            "multi": -1 if self.queue is None else len(self.queue),
+            "qbuf": 0,
+            "qbuf-free": 0,
+            "argv-mem": 0,
+            "multi-mem": 0,
+            "rbs": 0,
+            "rbp": 0,
+            "obl": 0,
+            "oll": 0,
+            "omem": 0,
+            "tot-mem": 0,
+            "events": "r",
+            "cmd": self.last_command,
+            "user": self.user.decode("utf-8", "replace"),
+            "redir": -1,
+            "resp": self.protocol,
+        }

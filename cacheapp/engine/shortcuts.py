@@ -1,0 +1,139 @@
+"""The hottest commands without the way through `Engine.execute`.
+
+A cache hit spends its time between the caller and the value, so these build, for one session,
+functions that do what executing the command would: same clock, same expiry, same counters. They
+hold while engine and session are at rest. In any state in which Redis's other checks matter
+(MULTI, authentication, notifications, LFU, a memory limit …) they hand the call to `execute`.
+Arguments are bytes already; replies are what `execute` returns.
+
+Reads take no lock. `Engine.epoch` is odd while anything runs under the lock and has moved on when
+it is done; a reader that finds it odd, or moved, asks again through `execute`. So a read never
+sees the middle of a transaction, and pays two attribute loads for it instead of a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from cacheapp.engine.replies import OK, Reply
+from cacheapp.engine.session import Session
+
+Getter = Callable[[bytes], bytes | None]
+MultiGetter = Callable[[Sequence[bytes]], list[bytes | None]]
+Setter = Callable[[bytes, bytes, int], Reply]
+MultiSetter = Callable[[Iterable[tuple[bytes, bytes]], int], Reply]
+
+
+def getter(session: Session) -> Getter:
+    """A function `get(key)` that does GET for `session`."""
+    engine = session.engine
+    clock, execute, stats = engine.clock.time, engine.execute, engine.stats
+
+    def get(key: bytes) -> bytes | None:
+        epoch = engine.epoch
+        now = clock()
+        if not epoch & 1 and now < engine.fast_until and not session.special:
+            db = session.db
+            try:
+                slot = db.slots[key]
+                value = db.values[slot]
+                deadline = db.deadlines[slot]
+                if (
+                    type(value) is bytes
+                    and (not deadline or deadline >= now * 1000.0)
+                    and engine.epoch == epoch
+                ):
+                    db.accesses[slot] = now
+                    stats.fast_gets += 1
+                    return value
+            except (KeyError, IndexError):
+                pass
+        return execute(session, [b"GET", key])
+
+    return get
+
+
+def mgetter(session: Session) -> MultiGetter:
+    """A function `mget(keys)` that does MGET for `session`."""
+    engine = session.engine
+    clock, execute, stats = engine.clock.time, engine.execute, engine.stats
+
+    def mget(keys: Sequence[bytes]) -> list[bytes | None]:
+        epoch = engine.epoch
+        now = clock()
+        if not epoch & 1 and now < engine.fast_until and not session.special:
+            db = session.db
+            slots, values, deadlines, accesses = db.slots, db.values, db.deadlines, db.accesses
+            now_ms = now * 1000.0
+            found: list[bytes | None] = []
+            try:
+                for key in keys:
+                    slot = slots[key]
+                    value = values[slot]
+                    deadline = deadlines[slot]
+                    if type(value) is not bytes or (deadline and deadline < now_ms):
+                        break
+                    accesses[slot] = now
+                    found.append(value)
+                else:
+                    if found and engine.epoch == epoch:
+                        stats.fast_mgets += 1
+                        stats.keyspace_hits += len(found)
+                        return found
+            except (KeyError, IndexError):
+                pass
+        reply: list[bytes | None] = execute(session, [b"MGET", *keys])
+        return reply
+
+    return mget
+
+
+def setter(session: Session) -> Setter:
+    """A function `set(key, value, ttl_ms)` that does SET key value PX ttl_ms (0: no deadline)."""
+    engine = session.engine
+    lock, clock, execute, stats = engine.lock, engine.clock.time, engine.execute, engine.stats
+
+    def set_(key: bytes, value: bytes, ttl_ms: int) -> Reply:
+        with lock:
+            now = clock()
+            if now < engine.fast_until and not session.special and ttl_ms >= 0:
+                db = session.db
+                slot = db.slots.get(key)
+                engine.epoch += 1
+                if slot is None:
+                    slot = db.insert(key, value, now)
+                else:
+                    db.values[slot] = value
+                    db.accesses[slot] = now
+                deadlines = db.deadlines
+                if ttl_ms:
+                    if not deadlines[slot]:
+                        db.volatile += 1
+                    deadlines[slot] = int(now * 1000) + ttl_ms
+                elif deadlines[slot]:
+                    db.volatile -= 1
+                    deadlines[slot] = 0
+                engine.dirty += 1
+                if db.watchers:
+                    db.touch_watchers_of(key)
+                stats.fast_sets += 1
+                engine.epoch += 1
+                return OK
+        if ttl_ms:
+            return execute(session, [b"SET", key, value, b"PX", b"%d" % ttl_ms])
+        return execute(session, [b"SET", key, value])
+
+    return set_
+
+
+def msetter(session: Session) -> MultiSetter:
+    """A function `mset(pairs, ttl_ms)` that sets all of `pairs`, atomically (0: no deadline)."""
+    engine, set_one = session.engine, setter(session)
+
+    def mset(pairs: Iterable[tuple[bytes, bytes]], ttl_ms: int) -> Reply:
+        with engine.lock:
+            for key, value in pairs:
+                set_one(key, value, ttl_ms)
+        return OK
+
+    return mset
