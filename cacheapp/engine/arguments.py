@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from cacheapp.engine.errors import (
+    INVALID_CURSOR,
     MIN_MAX_NOT_FLOAT,
     MIN_MAX_NOT_STRING,
     NOT_A_FLOAT,
@@ -25,7 +26,10 @@ INT64_MIN = -(2**63)
 
 _INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]*)\Z")
 _FLOAT = re.compile(rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\Z")
-_HEX_FLOAT = re.compile(rb"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?\Z")
+_HEX_FLOAT = re.compile(
+    rb"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?\Z"
+)
+_CURSOR = re.compile(rb"[+-]?[0-9]+\Z|\Z")
 _INFINITY = re.compile(rb"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
 
 
@@ -45,6 +49,16 @@ def parse_int(
         if low <= value <= high:
             return value
     raise CommandError(error)
+
+
+def parse_int32(raw: bytes, error: str | None = None) -> int:
+    """A C int. Without `error`, a 64-bit number beyond it has an error text of its own."""
+    value = parse_int(raw, error or NOT_AN_INTEGER)
+    if not -(2**31) <= value < 2**31:
+        raise CommandError(
+            error or "ERR value is out of range, value must between -2147483648 and 2147483647"
+        )
+    return value
 
 
 def is_canonical_int(raw: bytes) -> bool:
@@ -148,7 +162,9 @@ def _glob_class(pattern: bytes, position: int) -> tuple[bytes, int]:
             position += 1
             break
         elif pattern[position + 1 : position + 2] == b"-" and position + 2 < size:
-            low, high = sorted((pattern[position : position + 1], pattern[position + 2 : position + 3]))
+            low, high = sorted(
+                (pattern[position : position + 1], pattern[position + 2 : position + 3])
+            )
             parts.append(re.escape(low) + b"-" + re.escape(high))
             position += 3
         else:
@@ -159,8 +175,10 @@ def _glob_class(pattern: bytes, position: int) -> tuple[bytes, int]:
     return b"[" + (b"^" if negated else b"") + b"".join(parts) + b"]", position
 
 
-def parse_cursor(raw: bytes, error: str) -> int:
-    """A SCAN cursor: an unsigned 64-bit decimal."""
-    if raw.isdigit() and len(raw) <= 20 and int(raw) < 2**64:
-        return int(raw)
-    raise CommandError(error)
+def parse_cursor(raw: bytes) -> int:
+    """A SCAN cursor as C's strtoul reads it: an unsigned 64-bit decimal, signs and all."""
+    if _CURSOR.match(raw):
+        value = int(raw or b"0")
+        if abs(value) < 2**64:
+            return value % 2**64
+    raise CommandError(INVALID_CURSOR)

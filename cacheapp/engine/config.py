@@ -95,6 +95,11 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _clamped(low: int, high: int) -> Callable[[str], int]:
+    parse_any = _integer(-(2**63), 2**63 - 1)
+    return lambda text: min(high, max(low, parse_any(text)))
+
+
 def _choice(*names: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in names:
@@ -128,7 +133,9 @@ class Parameter:
 def _rows() -> Iterable[Parameter]:
     int32, int64 = 2**31 - 1, 2**63 - 1
     size = _integer(0, int64)
-    yield Parameter("databases", "16", _integer(1, int32), mutable=False, help="number of databases")
+    yield Parameter(
+        "databases", "16", _integer(1, int32), mutable=False, help="number of databases"
+    )
     yield Parameter("maxmemory", "0", parse_memory, help="limit in bytes; 0 for none")
     yield Parameter(
         "maxmemory-policy", "noeviction", _choice(*POLICIES), help="what to evict at the limit"
@@ -162,7 +169,7 @@ def _rows() -> Iterable[Parameter]:
     yield Parameter("hll-sparse-max-bytes", "3000", size, help="above it a counter is dense")
     yield Parameter("proto-max-bulk-len", "536870912", parse_memory, help="largest string")
     yield Parameter("active-expire-effort", "1", _integer(1, 10), help="share of time for expiry")
-    yield Parameter("hz", "10", _integer(1, 500), help="ticks a second")
+    yield Parameter("hz", "10", _clamped(1, 500), help="ticks a second")
     yield Parameter(
         "lua-time-limit", "5000", _integer(0, int64), alias="busy-reply-threshold",
         help="milliseconds before a script counts as slow",
@@ -211,7 +218,9 @@ class Config:
     __slots__ = ("_listeners", "values")
 
     def __init__(self, options: Mapping[str, str] | None = None) -> None:
-        self.values: dict[str, Any] = {name: row.parse(row.default) for name, row in PARAMETERS.items()}
+        self.values: dict[str, Any] = {
+            name: row.parse(row.default) for name, row in PARAMETERS.items()
+        }
         self.values.update(parse_options(options or {}))
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 

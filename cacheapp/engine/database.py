@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import WRONG_TYPE, CommandError
 from cacheapp.engine.eviction import lfu_start, lfu_touch
-from cacheapp.engine.values import STRING, string_bytes
+from cacheapp.engine.values import STRING, entry_bytes, string_bytes
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
@@ -34,6 +34,10 @@ _GENERATION_SHIFT = 40
 # Slots a SCAN call looks at, at most, for each key that it was asked for, and at least in all.
 _SCAN_SLOTS_PER_COUNT = 10
 _SCAN_SLOTS_MIN = 1000
+# Slots weighed to estimate the memory of a database that keeps no account.
+_MEMORY_SAMPLE_SLOTS = 512
+# Slots looked at for the average TTL that INFO prints.
+_TTL_SAMPLE_SLOTS = 1000
 # Columns are rebuilt when free slots exceed this multiple of the live ones, beyond a minimum.
 _SPARSE_FACTOR = 15
 _SPARSE_SLOTS_MIN = 4096
@@ -50,6 +54,7 @@ class Database:
         "generation",
         "index",
         "keys",
+        "sizes",
         "slots",
         "sweep",
         "values",
@@ -70,6 +75,8 @@ class Database:
         self.values: list[Any] = []
         self.deadlines = array("q")
         self.accesses = array("d")
+        # Estimated bytes of each slot; kept only under a memory limit.
+        self.sizes: array[int] | None = None
         self.free: list[int] = []
         self.volatile = 0
         self.sweep = 0
@@ -104,14 +111,10 @@ class Database:
 
     def get(self, key: bytes) -> Any:
         """The value for reading, or None; counts a hit or a miss and an access."""
-        slot = self._slot(key)
-        if slot < 0:
-            self.engine.stats.keyspace_misses += 1
-            self.notify(b"keymiss", key)
-            return None
-        self.engine.stats.keyspace_hits += 1
-        self.touch_slot(slot)
-        return self.values[slot]
+        value = self.look(key)
+        if value is not None:
+            self.touch_slot(self.slots[key])
+        return value
 
     def read(self, key: bytes, kind: Any) -> Any:
         """As `get`, for a value of the class or classes `kind`; raises WRONGTYPE for others."""
@@ -135,6 +138,16 @@ class Database:
         """The bytes of a string for reading, None where the key is missing; else WRONGTYPE."""
         value = self.read(key, STRING)
         return value if value is None or type(value) is bytes else string_bytes(value)
+
+    def look(self, key: bytes) -> Any:
+        """As `get`, but no access is recorded (EXISTS, TYPE, TTL)."""
+        slot = self._slot(key)
+        if slot < 0:
+            self.engine.stats.keyspace_misses += 1
+            self.notify(b"keymiss", key)
+            return None
+        self.engine.stats.keyspace_hits += 1
+        return self.values[slot]
 
     def peek(self, key: bytes) -> Any:
         """The value or None, without counting anything (OBJECT, TTL, DEBUG …)."""
@@ -181,6 +194,8 @@ class Database:
             self.values.append(value)
             self.deadlines.append(0)
             self.accesses.append(access)
+            if self.sizes is not None:
+                self.sizes.append(0)
         self.slots[key] = slot
         return slot
 
@@ -190,6 +205,9 @@ class Database:
         del self.slots[key]
         self.keys[slot] = None
         self.values[slot] = None
+        if self.sizes is not None:
+            self.engine.used_bytes -= self.sizes[slot]
+            self.sizes[slot] = 0
         if self.deadlines[slot]:
             self.deadlines[slot] = 0
             self.volatile -= 1
@@ -214,10 +232,39 @@ class Database:
         """The one call that ends every mutation of `key`: WATCH, dirty counter, notification."""
         engine = self.engine
         engine.dirty += 1
+        if self.sizes is not None:
+            self._weigh(key)
         if self.watchers:
             self.touch_watchers_of(key)
         if event is not None and engine.event_flags:
             engine.notify(event, key, self.index)
+
+    def _weigh(self, key: bytes) -> None:
+        """Bring the memory account up to date for `key`."""
+        slot = self.slots.get(key)
+        if slot is not None and self.sizes is not None:
+            size = entry_bytes(key, self.values[slot])
+            self.engine.used_bytes += size - self.sizes[slot]
+            self.sizes[slot] = size
+
+    def keep_account(self, wanted: bool) -> None:
+        """Begin (weighing every key) or cease to account for memory."""
+        if not wanted:
+            self.sizes = None
+        elif self.sizes is None:
+            self.sizes = array("q", bytes(8 * len(self.keys)))
+            for key in self.slots:
+                self._weigh(key)
+
+    def estimated_bytes(self) -> int:
+        """The bytes of all keys, scaled from a bounded sample spread over the slots."""
+        step = max(1, len(self.keys) // _MEMORY_SAMPLE_SLOTS)
+        sizes = [
+            entry_bytes(key, self.values[slot])
+            for slot in range(0, len(self.keys), step)
+            if (key := self.keys[slot]) is not None
+        ]
+        return sum(sizes) * len(self) // len(sizes) if sizes else 0
 
     def removed_from(self, key: bytes, value: Any, event: bytes) -> None:
         """End a command that took elements out of a collection: an empty one goes with its key."""
@@ -250,6 +297,20 @@ class Database:
         self._release(slot)
         self.engine.stats.expired_keys += 1
         self.changed(key, b"expired")
+
+    def evict_slot(self, slot: int) -> None:
+        """Drop the key in `slot` because memory is short, and say so."""
+        key = self.keys[slot]
+        assert key is not None
+        self._release(slot)
+        self.engine.stats.evicted_keys += 1
+        self.changed(key, b"evicted")
+
+    def average_ttl_ms(self) -> int:
+        """The mean time to live of keys with a deadline, from a bounded sample."""
+        now_ms = self.engine.now_ms
+        sample = [due - now_ms for due in self.deadlines[:_TTL_SAMPLE_SLOTS] if due > now_ms]
+        return sum(sample) // len(sample) if sample else 0
 
     # Walking
 
@@ -299,6 +360,8 @@ class Database:
         self.values = [self.values[slot] for slot in order]
         self.deadlines = array("q", [self.deadlines[slot] for slot in order])
         self.accesses = array("d", [self.accesses[slot] for slot in order])
+        if self.sizes is not None:
+            self.sizes = array("q", [self.sizes[slot] for slot in order])
         self.slots = {key: slot for slot, key in enumerate(self.keys) if key is not None}
         self.free = []
         self.sweep = 0
@@ -310,7 +373,11 @@ class Database:
         """Drop every key, without events; return how many there were."""
         count = len(self.slots)
         self.touch_watchers(None)
+        accounted = self.sizes is not None
+        if self.sizes is not None:
+            self.engine.used_bytes -= sum(self.sizes)
         self._clear_columns()
+        self.keep_account(accounted)
         self.generation += 1
         self.engine.dirty += count
         return count
@@ -332,7 +399,8 @@ class Database:
         self.touch_watchers(other)
         other.touch_watchers(self)
         for name in (
-            "slots", "keys", "values", "deadlines", "accesses", "free", "volatile", "sweep",
+            "slots", "keys", "values", "deadlines", "accesses", "sizes", "free", "volatile",
+            "sweep",
         ):  # fmt: skip
             mine, theirs = getattr(self, name), getattr(other, name)
             setattr(self, name, theirs)

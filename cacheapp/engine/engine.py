@@ -16,13 +16,13 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from typing import Any
 
 from cacheapp.engine import registry
 from cacheapp.engine.clock import Clock, SystemClock
 from cacheapp.engine.config import Config, parse_options
 from cacheapp.engine.database import Database
-from cacheapp.engine.errors import NO_AUTH, CommandError, ConfigError, subscribed
+from cacheapp.engine.errors import NO_AUTH, OUT_OF_MEMORY, CommandError, ConfigError, subscribed
+from cacheapp.engine.eviction import Evictor
 from cacheapp.engine.expiry import expire_cycle
 from cacheapp.engine.notifications import notify
 from cacheapp.engine.pubsub import PubSub
@@ -63,6 +63,7 @@ class Engine:
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
         self.dirty = 0
+        self.used_bytes = 0
         self.active_expire = True
         self._next_session_id = 1
         self._read_clock()
@@ -71,6 +72,7 @@ class Engine:
         self._next_tick = self.now
         self.run_id = os.urandom(20).hex()
         self.replication_id = os.urandom(20).hex()
+        self._evictor = Evictor(self)
         self.databases = [Database(self, index) for index in range(self.config["databases"])]
         self._configured(frozenset(self.config.values))
         self.config.subscribe(self._configured)
@@ -110,8 +112,13 @@ class Engine:
         if not self.event_flags & {"K", "E"}:
             self.event_flags = frozenset()
         self.lfu = config["maxmemory-policy"].endswith("-lfu")
+        self._limited = config["maxmemory"] > 0
+        if names & {"maxmemory"}:
+            self.used_bytes = self.used_bytes if self._limited else 0
+            for database in self.databases:
+                database.keep_account(self._limited)
         # Whether commands may take the way of `shortcuts`, until the next tick.
-        self._plain = not (self.event_flags or self.lfu or config["maxmemory"])
+        self._plain = not (self.event_flags or self.lfu)
         self._tick_interval = 1.0 / config["hz"]
         self._set_fast_until()
 
@@ -162,7 +169,10 @@ class Engine:
         session.last_active_ms = self.now_ms
         try:
             row = registry.lookup(args)
-            if session.special and self._must_queue(session, row):
+            queue = session.special and self._must_queue(session, row)
+            if self._limited:
+                self._check_memory(session, row, queue)
+            if queue:
                 assert session.queue is not None
                 session.queue.append((row, args))
                 return QUEUED
@@ -191,6 +201,16 @@ class Engine:
             stat.calls += 1
             stat.usec += (self.clock.time() - started) * 1_000_000
 
+    def _check_memory(self, session: Session, row: Command, queue: bool) -> None:
+        """Evict down to the limit; raises OOM for what may need memory where that fails."""
+        if self.used_bytes <= self.config["maxmemory"] or self._evictor.make_room():
+            return
+        needs_memory = row.deny_oom or queue
+        if row.name == "EXEC" and session.queue:
+            needs_memory = any(queued.deny_oom for queued, _ in session.queue)
+        if needs_memory:
+            raise CommandError(OUT_OF_MEMORY)
+
     def _must_queue(self, session: Session, row: Command) -> bool:
         """The checks of a session that is not at rest; whether MULTI takes the command."""
         name = row.display
@@ -215,7 +235,7 @@ class Engine:
         self.now_ms = int(self.now * 1000)
 
     def tick(self) -> None:
-        """Reclaim due keys for a bounded time; for who owns a timer, commands do it by themselves."""
+        """Reclaim due keys for a bounded time. For who owns a timer: commands do it unasked."""
         with self.lock:
             self.epoch += 1
             self._read_clock()
@@ -230,6 +250,12 @@ class Engine:
     def notify(self, event: bytes, key: bytes, db_index: int) -> None:
         """Publish a keyspace event where the settings ask for its class."""
         notify(self.pubsub.publish, self.event_flags, event, key, db_index)
+
+    def used_memory(self) -> int:
+        """Bytes that the keys take: the account under a limit, else an estimate from a sample."""
+        if self._limited:
+            return self.used_bytes
+        return sum(database.estimated_bytes() for database in self.databases)
 
     # Forks
 

@@ -33,6 +33,7 @@ VALUE_OUT_OF_RANGE = "ERR value is out of range"
 OVERFLOW = "ERR increment or decrement would overflow"
 INVALID_CURSOR = "ERR invalid cursor"
 STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+INVALID_CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
 NO_AUTH = "NOAUTH Authentication required."
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD_SET = (
@@ -52,7 +53,7 @@ MIN_MAX_NOT_STRING = "ERR min or max not valid string range item"
 BIT_OFFSET = "ERR bit offset is not an integer or out of range"
 BIT_VALUE = "ERR bit is not an integer or out of range"
 DEBUG_NOT_ALLOWED = (
-    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
     "run it from a local connection, otherwise you need to set this option in the configuration "
     "file, and then restart the server."
 )
@@ -79,6 +80,14 @@ def unknown_subcommand(container: str, name: bytes) -> CommandError:
     """The error for a container command (`container` in upper case) without such a child."""
     return CommandError(
         f"ERR unknown subcommand '{text(name[:128])}'. Try {container.upper()} HELP."
+    )
+
+
+def wrong_subcommand_arity(container: str, name: bytes) -> CommandError:
+    """The error of the few children that count their arguments themselves."""
+    return CommandError(
+        f"ERR unknown subcommand or wrong number of arguments for '{text(name[:128])}'. "
+        f"Try {container.upper()} HELP."
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from cacheapp.engine.errors import CommandError
 
+
 class Status(bytes):
     """A simple string; equal to the same bytes."""
 
@@ -100,3 +101,11 @@ def to_resp2(reply: Reply) -> Reply:
     if isinstance(reply, list):
         return [to_resp2(item) for item in reply]
     return reply
+
+
+def help_reply(command: str, text: str) -> list[Status]:
+    """The answer to `command HELP`: `text` holds the lines of the other children."""
+    lines = [f"{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    lines += text.strip("\n").splitlines()
+    lines += ["HELP", "    Prints this help."]
+    return [Status(line.encode()) for line in lines]

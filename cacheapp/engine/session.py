@@ -29,6 +29,7 @@ class Session:
         "address",
         "authenticated",
         "channels",
+        "closing",
         "created_ms",
         "db",
         "engine",
@@ -59,6 +60,8 @@ class Session:
         self.last_command = "NULL"
         self.address = ""
         self.is_script = False
+        # Set by QUIT: the front closes once it has sent the reply.
+        self.closing = False
         self.watched: dict[tuple[Database, bytes], None] = {}
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
@@ -145,4 +148,11 @@ class Session:
             "user": self.user.decode("utf-8", "replace"),
             "redir": -1,
             "resp": self.protocol,
+            "lib-name": self.lib_name.decode("ascii"),
+            "lib-ver": self.lib_version.decode("ascii"),
         }
+
+
+def valid_client_name(name: bytes) -> bool:
+    """Whether `name` may be a connection's name: printable ASCII without spaces."""
+    return all(33 <= byte <= 126 for byte in name)

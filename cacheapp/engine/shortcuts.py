@@ -3,8 +3,8 @@
 A cache hit spends its time between the caller and the value, so these build, for one session,
 functions that do what executing the command would: same clock, same expiry, same counters. They
 hold while engine and session are at rest. In any state in which Redis's other checks matter
-(MULTI, authentication, notifications, LFU, a memory limit …) they hand the call to `execute`.
-Arguments are bytes already; replies are what `execute` returns.
+(MULTI, authentication, notifications, LFU, for writes a memory limit) they hand the call to
+`execute`. Arguments are bytes already; replies are what `execute` returns.
 
 Reads take no lock. `Engine.epoch` is odd while anything runs under the lock and has moved on when
 it is done; a reader that finds it odd, or moved, asks again through `execute`. So a read never
@@ -48,7 +48,8 @@ def getter(session: Session) -> Getter:
                     return value
             except (KeyError, IndexError):
                 pass
-        return execute(session, [b"GET", key])
+        reply: bytes | None = execute(session, [b"GET", key])
+        return reply
 
     return get
 
@@ -96,8 +97,8 @@ def setter(session: Session) -> Setter:
     def set_(key: bytes, value: bytes, ttl_ms: int) -> Reply:
         with lock:
             now = clock()
-            if now < engine.fast_until and not session.special and ttl_ms >= 0:
-                db = session.db
+            db = session.db
+            if now < engine.fast_until and not session.special and db.sizes is None and ttl_ms >= 0:
                 slot = db.slots.get(key)
                 engine.epoch += 1
                 if slot is None:

@@ -1,0 +1,145 @@
+"""CLIENT: what the engine knows of its sessions."""
+
+from __future__ import annotations
+
+from cacheapp.engine.arguments import parse_int
+from cacheapp.engine.errors import INVALID_CLIENT_NAME, SYNTAX, CommandError, text
+from cacheapp.engine.registry import command, container
+from cacheapp.engine.replies import OK, Reply, Verbatim, help_reply
+from cacheapp.engine.session import Session, valid_client_name
+
+container(
+    "CLIENT",
+    group="connection",
+    since="2.4.0",
+    summary="A container for client connection commands.",
+)
+
+_HELP = """
+GETNAME
+    Return the name of the current connection.
+ID
+    Return the ID of the current connection.
+INFO
+    Return information about the current client connection.
+LIST [options ...]
+    Return information about client connections. Options:
+    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)
+      Return clients of specified type.
+    * ID <id> [<id> ...]
+      Return clients of specified IDs only.
+SETINFO (LIB-NAME|LIB-VER) <value>
+    Tell the server the name or the version of the client library.
+SETNAME <name>
+    Assign the name <name> to the current connection.
+NO-EVICT (ON|OFF)
+    Protect current client connection from eviction.
+"""
+_TYPES = frozenset({b"normal", b"master", b"replica", b"slave", b"pubsub"})
+
+
+@command(
+    "CLIENT|ID", arity=2, flags="noscript loading stale", group="connection", since="5.0.0",
+    summary="Returns the unique client ID of the connection.",
+)  # fmt: skip
+def client_id(ctx: Session) -> Reply:
+    return ctx.id
+
+
+@command(
+    "CLIENT|GETNAME", arity=2, flags="noscript loading stale", group="connection", since="2.6.9",
+    summary="Returns the name of the connection.",
+)  # fmt: skip
+def client_getname(ctx: Session) -> Reply:
+    return ctx.name or None
+
+
+@command(
+    "CLIENT|SETNAME", arity=3, flags="noscript loading stale", group="connection", since="2.6.9",
+    summary="Sets the connection name.",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+)  # fmt: skip
+def client_setname(ctx: Session, name: bytes) -> Reply:
+    if not valid_client_name(name):
+        raise CommandError(INVALID_CLIENT_NAME)
+    ctx.name = name
+    return OK
+
+
+@command(
+    "CLIENT|SETINFO", arity=4, flags="noscript loading stale", group="connection", since="7.2.0",
+    summary="Sets information specific to the client or connection.",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+)  # fmt: skip
+def client_setinfo(ctx: Session, attribute: bytes, value: bytes) -> Reply:
+    kind = attribute.lower()
+    if kind not in (b"lib-name", b"lib-ver"):
+        raise CommandError(f"ERR Unrecognized option '{text(attribute)}'")
+    if not valid_client_name(value):
+        raise CommandError(
+            f"ERR {kind.decode()} cannot contain spaces, newlines or special characters."
+        )
+    if kind == b"lib-name":
+        ctx.lib_name = value
+    else:
+        ctx.lib_version = value
+    return OK
+
+
+@command(
+    "CLIENT|NO-EVICT", arity=3, flags="admin noscript loading stale", group="connection",
+    since="7.0.0", summary="Sets the client eviction mode of the connection.",
+)  # fmt: skip
+def client_no_evict(ctx: Session, switch: bytes) -> Reply:
+    if switch.lower() not in (b"on", b"off"):
+        raise CommandError(SYNTAX)
+    ctx.no_evict = switch.lower() == b"on"
+    return OK
+
+
+@command(
+    "CLIENT|INFO", arity=2, flags="noscript loading stale", group="connection", since="6.2.0",
+    summary="Returns information about the connection.", tips=("nondeterministic_output",),
+    shaped=True,
+)  # fmt: skip
+def client_info(ctx: Session) -> Reply:
+    return Verbatim(_line(ctx))
+
+
+@command(
+    "CLIENT|LIST", arity=-2, flags="admin noscript loading stale", group="connection",
+    since="2.4.0", complexity="O(N)", summary="Lists open connections.",
+    tips=("nondeterministic_output",), shaped=True,
+)  # fmt: skip
+def client_list(ctx: Session, *options: bytes) -> Reply:
+    sessions = list(ctx.engine.sessions.values())
+    if len(options) == 2 and options[0].lower() == b"type":
+        kind = options[1].lower()
+        if kind not in _TYPES:
+            raise CommandError(f"ERR Unknown client type '{text(options[1])}'")
+        sessions = [session for session in sessions if _type_of(session) == kind]
+    elif len(options) > 1 and options[0].lower() == b"id":
+        wanted = [parse_int(raw, "ERR Invalid client ID") for raw in options[1:]]
+        by_id = ctx.engine.sessions
+        sessions = [by_id[number] for number in wanted if number in by_id]
+    elif options:
+        raise CommandError(SYNTAX)
+    return Verbatim(b"".join(_line(session) for session in sessions))
+
+
+def _type_of(session: Session) -> bytes:
+    return b"pubsub" if session.subscriptions else b"normal"
+
+
+def _line(session: Session) -> bytes:
+    """One line of CLIENT LIST, as Redis writes it."""
+    fields = session.describe().items()
+    return " ".join(f"{name}={value}" for name, value in fields).encode("utf-8") + b"\n"
+
+
+@command(
+    "CLIENT|HELP", arity=2, flags="loading stale", group="connection", since="5.0.0",
+    summary="Returns helpful text about the different subcommands.",
+)  # fmt: skip
+def client_help(_ctx: Session) -> Reply:
+    return help_reply("CLIENT", _HELP)

@@ -1,0 +1,240 @@
+"""DEBUG, for tests against the engine; refused unless `enable-debug-command` allows it.
+
+Not a container in Redis's sense: one command with its own error text, hence a table of its own.
+DIGEST is Redis's algorithm, so two servers that hold the same data answer the same. What crashes,
+restarts or leaks on purpose is left out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cacheapp.engine import values
+from cacheapp.engine.arguments import glob_matcher, parse_int
+from cacheapp.engine.config import parse_memory
+from cacheapp.engine.database import Database
+from cacheapp.engine.digest import dataset_digest, value_digest
+from cacheapp.engine.errors import (
+    DEBUG_NOT_ALLOWED,
+    NEGATIVE_COUNT,
+    NO_SUCH_KEY,
+    CommandError,
+    ConfigError,
+    text,
+)
+from cacheapp.engine.registry import command
+from cacheapp.engine.replies import OK, Push, Reply, SetReply, Status, Verbatim, help_reply
+from cacheapp.engine.session import Session
+
+_HELP = """
+CHANGE-REPL-ID
+    Change the replication IDs of the instance.
+DIGEST
+    Output a hex signature representing the current DB content.
+DIGEST-VALUE <key> [<key> ...]
+    Output a hex signature of the values of all the specified keys.
+ERROR <string>
+    Return a Redis protocol error with <string> as message.
+LISTPACK <key>
+    Show low level info about the listpack encoding of <key>.
+OBJECT <key>
+    Show low level info about `key` and associated value.
+POPULATE <count> [<prefix>] [<size>]
+    Create <count> string keys named key:<num>.
+PROTOCOL <type>
+    Reply with a test value of the specified type. <type> can be: string,
+    integer, double, bignum, null, array, set, map, attrib, push, verbatim,
+    true, false.
+QUICKLIST-PACKED-THRESHOLD <size>
+    Sets the threshold for elements to be inserted as plain vs packed nodes.
+SET-ACTIVE-EXPIRE <0|1>
+    Setting it to 0 disables expiring keys in background when they are not
+    accessed (otherwise the Redis behavior).
+SLEEP <seconds>
+    Stop the server for <seconds>. Decimals allowed.
+STRINGMATCH-LEN <length> <pattern>
+    Match <pattern> against a string of <length> times the letter a.
+"""
+_STRINGMATCH_LENGTH_MAX = 1_000_000
+_QUICKLIST_THRESHOLD_MAX = 4 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A subcommand: its function and how many arguments it takes."""
+
+    handler: Callable[..., Reply]
+    low: int
+    high: int
+
+
+@command(
+    "DEBUG", arity=-2, flags="admin noscript loading stale", group="server",
+    summary="A container for debugging commands.", shaped=True,
+)  # fmt: skip
+def debug(ctx: Session, name: bytes, *arguments: bytes) -> Reply:
+    if ctx.engine.config["enable-debug-command"] == "no":
+        raise CommandError(DEBUG_NOT_ALLOWED)
+    child = _CHILDREN.get(name.upper())
+    if child is None or not child.low <= len(arguments) <= child.high:
+        raise CommandError(
+            f"ERR unknown subcommand or wrong number of arguments for '{text(name)}'. "
+            "Try DEBUG HELP."
+        )
+    return child.handler(ctx, *arguments)
+
+
+def _help(_ctx: Session) -> Reply:
+    return help_reply("DEBUG", _HELP)
+
+
+def _sleep(ctx: Session, raw: bytes) -> Reply:
+    try:
+        seconds = float(raw)
+    except ValueError:
+        seconds = 0.0
+    if seconds > 0:
+        ctx.engine.clock.sleep(seconds)
+    return OK
+
+
+def _object(ctx: Session, key: bytes) -> Reply:
+    db = ctx.db
+    value = db.peek(key)
+    if value is None:
+        raise CommandError(NO_SUCH_KEY)
+    encoding = values.encoding(value, ctx.engine.config)
+    access = 0 if ctx.engine.lfu else int(db.access(key))
+    idle = 0 if ctx.engine.lfu else max(0, int(ctx.engine.now) - access)
+    line = (
+        f"Value at:{id(value):#x} refcount:1 encoding:{encoding.decode()} "
+        f"serializedlength:{values.memory_bytes(value, 0)} lru:{access & 0xFFFFFF} "
+        f"lru_seconds_idle:{idle}"
+    )
+    if isinstance(value, deque):
+        line += f" ql_nodes:{_quicklist_nodes(value, ctx.engine.config['list-max-listpack-size'])}"
+    return Status(line.encode())
+
+
+def _quicklist_nodes(value: deque[bytes], fill: int) -> int:
+    """How many nodes Redis would need for the list, filled from one end."""
+    entries_max = fill if fill > 0 else 2**16
+    bytes_max = 8192 if fill > 0 else 4096 * 2 ** (min(5, max(1, -fill)) - 1)
+    nodes, entries, size = 1, 0, 0
+    for item in value:
+        if entries and (entries + 1 > entries_max or size + len(item) > bytes_max):
+            nodes, entries, size = nodes + 1, 0, 0
+        entries, size = entries + 1, size + len(item)
+    return nodes
+
+
+def _digest(ctx: Session) -> Reply:
+    return Status(dataset_digest(ctx.engine.databases).hex().encode())
+
+
+def _digest_value(ctx: Session, *keys: bytes) -> Reply:
+    return [Status(value_digest(ctx.db, key).hex().encode()) for key in keys]
+
+
+def _set_active_expire(ctx: Session, raw: bytes) -> Reply:
+    ctx.engine.active_expire = raw.strip() not in (b"0", b"")
+    return OK
+
+
+def _populate(ctx: Session, raw: bytes, prefix: bytes = b"key", size: bytes = b"0") -> Reply:
+    count = parse_int(raw, NEGATIVE_COUNT, low=0)
+    width = parse_int(size, NEGATIVE_COUNT, low=0)
+    db: Database = ctx.db
+    for number in range(count):
+        key = b"%s:%d" % (prefix, number)
+        if key in db:
+            continue
+        content = b"value:%d" % number
+        db.put(key, content[:width].ljust(width, b"\0") if width else content)
+        db.changed(key)
+    return OK
+
+
+def _stringmatch_len(_ctx: Session, raw: bytes, pattern: bytes) -> Reply:
+    length = parse_int(raw, NEGATIVE_COUNT, low=0, high=_STRINGMATCH_LENGTH_MAX)
+    return int(bool(glob_matcher(pattern)(b"a" * length)))
+
+
+def _protocol(ctx: Session, raw: bytes) -> Reply:
+    kind = raw.lower()
+    if kind == b"attrib":
+        # Attributes are shown to RESP3 clients only, and no front of ours sends them.
+        return b"Some real reply following the attribute"
+    if kind == b"push":
+        ctx.deliver(Push([b"server-cpu-usage", 42]))
+        return b"Some real reply following the push reply"
+    if kind not in _PROTOCOL:
+        raise CommandError(
+            "ERR Wrong protocol type name. Please use one of the following: string|integer|double|"
+            "bignum|null|array|set|map|attrib|push|verbatim|true|false"
+        )
+    return _PROTOCOL[kind]
+
+
+_PROTOCOL: dict[bytes, Reply] = {
+    b"string": b"Hello World",
+    b"integer": 12345,
+    b"double": 3.141,
+    b"bignum": b"1234567999999999999999999999999999999",
+    b"null": None,
+    b"array": [0, 1, 2],
+    b"set": SetReply([0, 1, 2]),
+    b"map": {0: False, 1: True, 2: False},
+    b"verbatim": Verbatim(b"This is a verbatim\nstring"),
+    b"true": True,
+    b"false": False,
+}
+
+
+def _error(_ctx: Session, raw: bytes) -> Reply:
+    raise CommandError(text(raw))
+
+
+def _listpack(ctx: Session, key: bytes) -> Reply:
+    value = ctx.db.peek(key)
+    if value is None:
+        raise CommandError(NO_SUCH_KEY)
+    if values.encoding(value, ctx.engine.config) != b"listpack":
+        raise CommandError("ERR Not a listpack encoded object.")
+    return Status(b"Listpack structure printed on stdout")
+
+
+def _quicklist_packed_threshold(_ctx: Session, raw: bytes) -> Reply:
+    """Accepted for what it says of tests: lists have no packed nodes here, so nothing changes."""
+    try:
+        valid = parse_memory(text(raw)) < _QUICKLIST_THRESHOLD_MAX
+    except ConfigError:
+        valid = False
+    if not valid:
+        raise CommandError("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+    return OK
+
+
+def _change_repl_id(ctx: Session) -> Reply:
+    ctx.engine.replication_id = os.urandom(20).hex()
+    return OK
+
+
+_CHILDREN: dict[bytes, _Child] = {
+    b"HELP": _Child(_help, 0, 0),
+    b"SLEEP": _Child(_sleep, 1, 1),
+    b"OBJECT": _Child(_object, 1, 1),
+    b"DIGEST": _Child(_digest, 0, 0),
+    b"DIGEST-VALUE": _Child(_digest_value, 1, 2**31),
+    b"SET-ACTIVE-EXPIRE": _Child(_set_active_expire, 1, 1),
+    b"POPULATE": _Child(_populate, 1, 3),
+    b"STRINGMATCH-LEN": _Child(_stringmatch_len, 2, 2),
+    b"PROTOCOL": _Child(_protocol, 1, 1),
+    b"ERROR": _Child(_error, 1, 1),
+    b"LISTPACK": _Child(_listpack, 1, 1),
+    b"QUICKLIST-PACKED-THRESHOLD": _Child(_quicklist_packed_threshold, 1, 1),
+    b"CHANGE-REPL-ID": _Child(_change_repl_id, 0, 0),
+}

@@ -1,0 +1,211 @@
+"""COMMAND: the command table as clients read it. All of it comes from the registry's rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cacheapp.engine import registry
+from cacheapp.engine.arguments import glob_matcher
+from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.registry import Command, command
+from cacheapp.engine.replies import Reply, SetReply, Status, help_reply
+from cacheapp.engine.session import Session
+
+_HELP = """
+(no subcommand)
+    Return details about all Redis commands.
+COUNT
+    Return the total number of commands in this Redis server.
+LIST
+    Return a list of all commands in this Redis server.
+INFO [<command-name> ...]
+    Return details about multiple Redis commands.
+    If no command names are given, documentation details for all
+    commands are returned.
+DOCS [<command-name> ...]
+    Return documentation details about multiple Redis commands.
+    If no command names are given, documentation details for all
+    commands are returned.
+GETKEYS <full-command>
+    Return the keys from a full Redis command.
+GETKEYSANDFLAGS <full-command>
+    Return the keys and the access flags from a full Redis command.
+"""
+
+
+@command(
+    "COMMAND", arity=-1, flags="loading stale", group="server", since="2.8.13", complexity="O(N)",
+    categories="connection", summary="Returns detailed information about all commands.",
+    tips=("nondeterministic_output_order",), shaped=True,
+)  # fmt: skip
+def command_(_ctx: Session) -> Reply:
+    return [_info(row) for row in registry.rows()]
+
+
+@command(
+    "COMMAND|COUNT", arity=2, flags="loading stale", group="server", since="2.8.13",
+    categories="connection", summary="Returns a count of commands.",
+)  # fmt: skip
+def command_count(_ctx: Session) -> Reply:
+    return len(registry.rows())
+
+
+@command(
+    "COMMAND|INFO", arity=-2, flags="loading stale", group="server", since="2.8.13",
+    complexity="O(N)", categories="connection",
+    summary="Returns information about one, multiple or all commands.",
+    tips=("nondeterministic_output_order",), shaped=True,
+)  # fmt: skip
+def command_info(_ctx: Session, *names: bytes) -> Reply:
+    if not names:
+        return [_info(row) for row in registry.rows()]
+    rows = (registry.find(name) for name in names)
+    return [None if row is None else _info(row) for row in rows]
+
+
+@command(
+    "COMMAND|DOCS", arity=-2, flags="loading stale", group="server", since="7.0.0",
+    complexity="O(N)", categories="connection",
+    summary="Returns documentary information about one, multiple or all commands.",
+    tips=("nondeterministic_output_order",), shaped=True,
+)  # fmt: skip
+def command_docs(_ctx: Session, *names: bytes) -> Reply:
+    if names:
+        rows = [row for name in names if (row := registry.find(name)) is not None]
+    else:
+        rows = registry.rows()
+    return {row.display.encode(): _docs(row) for row in rows}
+
+
+@command(
+    "COMMAND|LIST", arity=-2, flags="loading stale", group="server", since="7.0.0",
+    complexity="O(N)", categories="connection", summary="Returns a list of command names.",
+    tips=("nondeterministic_output_order",),
+)  # fmt: skip
+def command_list(_ctx: Session, *options: bytes) -> Reply:
+    every = [row for parent in registry.rows() for row in (parent, *parent.children.values())]
+    if not options:
+        return [row.display.encode() for row in registry.rows()]
+    if len(options) != 3 or options[0].upper() != b"FILTERBY":
+        raise CommandError(SYNTAX)
+    kind, wanted = options[1].upper(), options[2]
+    if kind == b"MODULE":
+        return []
+    if kind == b"ACLCAT":
+        category = wanted.decode("utf-8", "replace").lower()
+        return [row.display.encode() for row in every if category in row.categories]
+    if kind == b"PATTERN":
+        matches = glob_matcher(wanted, ignore_case=True)
+        return [row.display.encode() for row in every if matches(row.display.encode())]
+    raise CommandError(SYNTAX)
+
+
+@command(
+    "COMMAND|GETKEYS", arity=-3, flags="loading stale", group="server", since="2.8.13",
+    complexity="O(N)", categories="connection",
+    summary="Extracts the key names from an arbitrary command.",
+)  # fmt: skip
+def command_getkeys(_ctx: Session, *full: bytes) -> Reply:
+    arguments = list(full)
+    row = _resolved(arguments)
+    return [arguments[position] for position in _positions(row, arguments)]
+
+
+@command(
+    "COMMAND|GETKEYSANDFLAGS", arity=-3, flags="loading stale", group="server", since="7.0.0",
+    complexity="O(N)", categories="connection",
+    summary="Extracts the key names and access flags for an arbitrary command.", shaped=True,
+)  # fmt: skip
+def command_getkeysandflags(_ctx: Session, *full: bytes) -> Reply:
+    arguments = list(full)
+    row = _resolved(arguments)
+    flags = _key_flags(row)
+    return [[arguments[position], flags] for position in _positions(row, arguments)]
+
+
+@command(
+    "COMMAND|HELP", arity=2, flags="loading stale", group="server", since="5.0.0",
+    categories="connection", summary="Returns helpful text about the different subcommands.",
+)  # fmt: skip
+def command_help(_ctx: Session) -> Reply:
+    return help_reply("COMMAND", _HELP)
+
+
+def _resolved(arguments: list[bytes]) -> Command:
+    """The row of the quoted command, or the errors that GETKEYS has for a wrong one."""
+    row = registry.find(arguments[0])
+    if row is not None and row.children and len(arguments) > 1:
+        row = row.children.get(arguments[1].upper())
+    if row is None:
+        raise CommandError("ERR Invalid command specified")
+    if not _has_keys(row):
+        raise CommandError("ERR The command has no key arguments")
+    count = len(arguments)
+    if (count != row.arity) if row.arity > 0 else (count < -row.arity):
+        raise CommandError("ERR Invalid number of arguments specified for command")
+    return row
+
+
+def _has_keys(row: Command) -> bool:
+    return row.find_keys is not None or row.keys[0] != 0
+
+
+def _positions(row: Command, arguments: list[bytes]) -> list[int]:
+    try:
+        return row.key_positions(arguments)
+    except (CommandError, IndexError, ValueError):
+        raise CommandError("ERR Invalid arguments specified for command") from None
+
+
+def _key_flags(row: Command) -> SetReply:
+    words = row.key_flags or ("RW access update" if row.is_write else "RO access")
+    return SetReply(Status(word.encode()) for word in words.split())
+
+
+def _info(row: Command) -> list[Any]:
+    """A row in the ten fields of COMMAND INFO."""
+    flags = set(row.flags)
+    if row.find_keys is not None:
+        flags.add("movablekeys")
+    return [
+        row.display.encode(),
+        row.arity,
+        SetReply(Status(flag.encode()) for flag in sorted(flags)),
+        *row.keys,
+        SetReply(Status(b"@" + category.encode()) for category in sorted(row.categories)),
+        [tip.encode() for tip in row.tips],
+        [_key_spec(row)] if row.keys[0] else [],
+        [_info(child) for child in row.children.values()],
+    ]
+
+
+def _key_spec(row: Command) -> dict[bytes, Any]:
+    """The key specification that the (first, last, step) of a row amounts to."""
+    first, last, step = row.keys
+    return {
+        b"flags": _key_flags(row),
+        b"begin_search": {b"type": b"index", b"spec": {b"index": first}},
+        b"find_keys": {
+            b"type": b"range",
+            b"spec": {
+                b"lastkey": last if last < 0 else last - first,
+                b"keystep": step,
+                b"limit": 0,
+            },
+        },
+    }
+
+
+def _docs(row: Command) -> dict[bytes, Any]:
+    """What COMMAND DOCS says of a row; the tree of argument names is left out."""
+    docs: dict[bytes, Any] = {
+        b"summary": row.summary.encode(),
+        b"since": row.since.encode(),
+        b"group": row.group.encode(),
+        b"complexity": row.complexity.encode(),
+    }
+    if row.children:
+        docs[b"subcommands"] = {
+            child.display.encode(): _docs(child) for child in row.children.values()
+        }
+    return docs
