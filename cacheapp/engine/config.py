@@ -140,7 +140,7 @@ def _rows() -> Iterable[Parameter]:
     yield Parameter(
         "maxmemory-policy", "noeviction", _choice(*POLICIES), help="what to evict at the limit"
     )
-    yield Parameter("maxmemory-samples", "5", _integer(1, 64), help="keys compared an eviction")
+    yield Parameter("maxmemory-samples", "5", _integer(1, int32), help="keys compared an eviction")
     yield Parameter("lfu-log-factor", "10", _integer(0, int32), help="how slowly counters grow")
     yield Parameter("lfu-decay-time", "1", _integer(0, int32), help="minutes to lose one count")
     yield Parameter(

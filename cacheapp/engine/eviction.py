@@ -53,6 +53,8 @@ def lfu_touch(number: float, now: float, decay_minutes: int, log_factor: int) ->
 Rank = Callable[["Database", int], float]
 
 _POOL_SIZE = 16
+# Beyond it a larger maxmemory-samples changes nothing: the pool is in exact order long before.
+_SAMPLES_MAX = 64
 # Random probes for a sample, at most: with few volatile keys most probes find none.
 _PROBES_PER_SAMPLE = 16
 
@@ -114,7 +116,7 @@ class Evictor:
         """Add some keys of `database` to the pool, the highest rank last."""
         if not (database.volatile if volatile else len(database)):
             return
-        wanted = self._engine.config["maxmemory-samples"]
+        wanted = min(self._engine.config["maxmemory-samples"], _SAMPLES_MAX)
         known = {(id(entry[1]), entry[2]) for entry in self._pool}
         slots = len(database.keys)
         for _ in range(wanted * _PROBES_PER_SAMPLE):

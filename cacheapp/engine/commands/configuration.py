@@ -6,7 +6,7 @@ from typing import Any
 
 from cacheapp.engine.arguments import glob_matcher
 from cacheapp.engine.config import ALIASES, PARAMETERS
-from cacheapp.engine.errors import CommandError, ConfigError, text, wrong_arity
+from cacheapp.engine.errors import SYNTAX, CommandError, ConfigError, text
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, help_reply
 from cacheapp.engine.session import Session
@@ -52,7 +52,7 @@ def config_get(ctx: Session, *patterns: bytes) -> Reply:
 )  # fmt: skip
 def config_set(ctx: Session, *pairs: bytes) -> Reply:
     if len(pairs) % 2:
-        raise wrong_arity("config|set")
+        raise CommandError(SYNTAX)
     parsed: dict[str, Any] = {}
     for raw_name, raw_value in zip(pairs[::2], pairs[1::2], strict=True):
         shown = text(raw_name)

@@ -1,0 +1,1 @@
+"""Behaviour that both servers must share, written once and run on each."""
