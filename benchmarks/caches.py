@@ -1,0 +1,54 @@
+"""The cache backend beside LocMemCache on the engine, and beside its rivals on Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.cache import caches
+
+from benchmarks.measure import acompare, compare
+from benchmarks.report import Row, row
+
+KEY, VALUE, TIMEOUT_S = "airport:EDDF", "Frankfurt am Main", 300
+MANY = {f"airport:{number}": f"value {number}" for number in range(100)}
+REDIS_ALIASES = ("redis", "django-redis", "django")
+
+
+def on_engine() -> list[Row]:
+    """get, set, get_many, set_many and aget against LocMemCache."""
+    ours, peer = caches["engine"], caches["default"]
+    for cache in (ours, peer):
+        cache.set(KEY, VALUE, TIMEOUT_S)
+        cache.set_many(MANY, TIMEOUT_S)
+    names = list(MANY)
+
+    def pair(call: Any) -> Any:
+        return compare({"cacheapp": lambda: call(ours), "LocMemCache": lambda: call(peer)})
+
+    rows = []
+    for what, call, target in (
+        ("cache.get hit, small str, memory://", lambda cache: cache.get(KEY), 0.35),
+        ("cache.set with timeout", lambda cache: cache.set(KEY, VALUE, TIMEOUT_S), 0.45),
+        ("get_many(100)", lambda cache: cache.get_many(names), 0.25),
+        ("set_many(100)", lambda cache: cache.set_many(MANY, TIMEOUT_S), 0.25),
+    ):
+        timings = pair(call)
+        rows.append(row(what, timings["cacheapp"], timings["LocMemCache"], target))
+    timings = acompare(
+        {"cacheapp": lambda: ours.aget(KEY), "LocMemCache": lambda: peer.aget(KEY)}
+    )
+    rows.append(row("aget hit", timings["cacheapp"], timings["LocMemCache"], 0.02))
+    return rows
+
+
+def on_redis() -> list[Row]:
+    """get on a real server against django-redis, and Django's own backend for information."""
+    for alias in REDIS_ALIASES:
+        caches[alias].set(KEY, VALUE, TIMEOUT_S)
+    timings = compare(
+        {alias: (lambda cache=caches[alias]: cache.get(KEY)) for alias in REDIS_ALIASES}, rounds=31
+    )
+    return [
+        row("cache.get hit, real Redis", timings["redis"], timings["django-redis"], 0.75),
+        row("cache.get hit, real Redis", timings["redis"], timings["django"], 1.0),
+    ]
