@@ -18,6 +18,9 @@ from collections.abc import Callable, Iterable, Sequence
 from cacheapp.engine.replies import OK, Reply
 from cacheapp.engine.session import Session
 
+# Beyond it a deadline might not fit 64 bits; SET has the error for that.
+_TTL_MS_MAX = 2**62
+
 Getter = Callable[[bytes], bytes | None]
 MultiGetter = Callable[[Sequence[bytes]], list[bytes | None]]
 Setter = Callable[[bytes, bytes, int], Reply]
@@ -130,11 +133,43 @@ def setter(session: Session) -> Setter:
 def msetter(session: Session) -> MultiSetter:
     """A function `mset(pairs, ttl_ms)` that sets all of `pairs`, atomically (0: no deadline)."""
     engine, set_one = session.engine, setter(session)
+    lock, clock, stats = engine.lock, engine.clock.time, engine.stats
 
     def mset(pairs: Iterable[tuple[bytes, bytes]], ttl_ms: int) -> Reply:
-        with engine.lock:
-            for key, value in pairs:
-                set_one(key, value, ttl_ms)
-        return OK
+        with lock:
+            now = clock()
+            db = session.db
+            if (
+                now >= engine.fast_until
+                or session.special
+                or db.sizes is not None
+                or not 0 <= ttl_ms < _TTL_MS_MAX
+            ):
+                for key, value in pairs:
+                    set_one(key, value, ttl_ms)
+                return OK
+            due = int(now * 1000) + ttl_ms if ttl_ms else 0
+            slots, values, deadlines, accesses = db.slots, db.values, db.deadlines, db.accesses
+            count = added = 0
+            engine.epoch += 1
+            try:
+                for key, value in pairs:
+                    slot = slots.get(key)
+                    if slot is None:
+                        slot = db.insert(key, value, now)
+                    else:
+                        values[slot] = value
+                        accesses[slot] = now
+                    added += (due != 0) - (deadlines[slot] != 0)
+                    deadlines[slot] = due
+                    count += 1
+                    if db.watchers:
+                        db.touch_watchers_of(key)
+            finally:
+                db.volatile += added
+                engine.dirty += count
+                stats.fast_sets += count
+                engine.epoch += 1
+            return OK
 
     return mset
