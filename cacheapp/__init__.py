@@ -4,6 +4,4 @@ Import from the module that has what you need (`cacheapp.cache`, `cacheapp.clien
 re-exported here, so that `import cacheapp` costs nothing and never touches Django's settings.
 """
 
-from typing import Final
-
-__version__: Final = "0.1.0.dev0"
+__version__ = "0.1.0.dev0"

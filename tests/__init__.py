@@ -1,0 +1,1 @@
+"""The tests mirror the tree of cacheapp; `contract/` runs on the engine and on a real server."""

@@ -1,0 +1,59 @@
+"""A raw connection to the engine: a Session, with the replies that a socket would have brought.
+
+Apart from `raw`, so that tests which need no engine do not import it.
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import Any
+
+from cacheapp.engine.engine import Engine
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.replies import BLOCKED, NO_REPLY, NULL_ARRAY
+from tests.raw import RECEIVE_TIMEOUT_S, Argument, NothingCame, ReplyError, encode
+
+
+class EngineRaw:
+    """A Session of the engine, without redis-py above it."""
+
+    def __init__(self, engine: Engine, protocol: int = 2) -> None:
+        self._engine = engine
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._session = engine.connect(self._inbox.put, protocol=protocol)
+
+    def execute(self, *args: Argument) -> Any:
+        """Run one command; its reply, or ReplyError raised. Pushes wait for `receive`."""
+        try:
+            reply = self._engine.execute(self._session, [encode(arg) for arg in args])
+        except CommandError as error:
+            raise ReplyError(str(error)) from error
+        if reply is NO_REPLY or reply is BLOCKED:
+            return self.receive()
+        return plain(reply)
+
+    def receive(self) -> Any:
+        """The next push or late reply; NothingCame when none arrives in five seconds."""
+        try:
+            return plain(self._inbox.get(timeout=RECEIVE_TIMEOUT_S))
+        except queue.Empty:
+            raise NothingCame(f"nothing came in {RECEIVE_TIMEOUT_S} s") from None
+
+    def close(self) -> None:
+        """End the session; safe to call twice."""
+        self._engine.disconnect(self._session)
+
+
+def plain(reply: Any) -> Any:
+    """An engine's reply as a client of a socket would hold it."""
+    if reply is NULL_ARRAY:
+        return None
+    if isinstance(reply, CommandError):
+        return ReplyError(str(reply))
+    if isinstance(reply, bytes):
+        return bytes(reply)
+    if isinstance(reply, dict):
+        return {plain(key): plain(value) for key, value in reply.items()}
+    if isinstance(reply, list):
+        return [plain(item) for item in reply]
+    return reply
