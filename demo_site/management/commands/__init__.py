@@ -1,0 +1,1 @@
+"""demo, demo_load and demo_report."""

@@ -1,0 +1,119 @@
+"""One cached read as the demo shows it: HIT or MISS, how long, under which key, for how long still.
+
+The pattern is the plain one, cache-aside: ask the cache, else compute and store. What is added is
+the measuring, and the second look at the count of edits that closes the fill race (see
+invalidation.py). Left out on purpose: single flight; several readers that miss at once compute at
+once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal, TypeVar
+
+from django.conf import settings
+from django.db import connection as database
+
+from demo_site import invalidation
+from demo_site.server import UNUSABLE, cache
+
+T = TypeVar("T")
+Outcome = Literal["HIT", "MISS", "OFF"]
+MISSING = object()
+logger = logging.getLogger("demo_site")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one read was like: `key` is the name on the server, `ttl_s` None if nothing is kept."""
+
+    outcome: Outcome
+    key: str
+    took_ms: float
+    ttl_s: int | None
+    queries: int
+
+
+class Reader:
+    """The readings of one page, in order."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+
+    def read(
+        self,
+        name: str,
+        compute: Callable[[], T | None],
+        ttl_s: int,
+        register: Callable[[T], None] | None = None,
+    ) -> T | None:
+        """The value under `name`, from the cache or computed and then kept for `ttl_s` seconds.
+
+        `register` is called before the value is stored. None, which says that there is no such
+        thing, is not kept. Errors of `compute` come through; those of the server make the read a
+        MISS.
+        """
+        started = perf_counter()
+        value: Any = cache().get(name, MISSING) if settings.DEMO_CACHE_PAGES else MISSING
+        if value is not MISSING:
+            took_ms = (perf_counter() - started) * 1000
+            self._note("HIT", name, took_ms, cache().ttl(name), 0)
+            return value
+        with counted_queries() as queries:
+            if settings.DEMO_CACHE_PAGES:
+                value, kept = _fill(name, compute, ttl_s, register)
+            else:
+                value, kept = compute(), False
+        outcome: Outcome = "MISS" if settings.DEMO_CACHE_PAGES else "OFF"
+        took_ms = (perf_counter() - started) * 1000
+        self._note(outcome, name, took_ms, ttl_s if kept else None, queries[0])
+        return value
+
+    def _note(self, outcome: Outcome, name: str, took_ms: float, ttl_s: Any, queries: int) -> None:
+        key = str(cache().make_key(name))
+        self.readings.append(Reading(outcome, key, took_ms, ttl_s, queries))
+
+
+def _fill(
+    name: str,
+    compute: Callable[[], T | None],
+    ttl_s: int,
+    register: Callable[[T], None] | None,
+) -> tuple[T | None, bool]:
+    """Compute and store; whether the value was kept comes second."""
+    try:
+        edits = invalidation.edits_seen()
+    except UNUSABLE as error:
+        logger.warning("the cache server cannot be used: %s", type(error).__name__)
+        return compute(), False
+    value = compute()
+    if value is None:
+        return None, False
+    try:
+        if register:
+            register(value)
+        cache().set(name, value, ttl_s)
+        overtaken = invalidation.edits_seen() != edits
+    except UNUSABLE as error:
+        logger.warning("a page was not kept: %s", type(error).__name__)
+        return value, False
+    if overtaken:
+        cache().delete(name)
+    return value, not overtaken
+
+
+@contextmanager
+def counted_queries() -> Iterator[list[int]]:
+    """Count this thread's database queries while inside; the list's one number is the count."""
+    count = [0]
+
+    def wrapper(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        count[0] += 1
+        return execute(sql, params, many, context)
+
+    with database.execute_wrapper(wrapper):
+        yield count

@@ -1,0 +1,86 @@
+"""Settings of the demo site: an ordinary Django project in which one variable chooses the server.
+
+    CACHE_URL        memory://… (the default: an engine in this process) or redis://host:6379/0
+    DEMO_VAR_DIR     where the SQLite file and the secret key live (default: var/ beside manage.py)
+    DEMO_SECRET_KEY  the secret key, instead of the one made at the first start
+    DEMO_DEBUG       1 for Django's debug pages
+
+The default policy is volatile-lru: only keys with a lifetime are evicted, which are the cached
+pages; the rankings and the registries that the invalidation reads have none and stay. Left out on
+purpose: users, sessions and the admin, which the demo does not need.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from demo_site.secret import secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(os.environ.get("DEMO_VAR_DIR", BASE_DIR / "var"))
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+CACHE_URL = os.environ.get(
+    "CACHE_URL", "memory://demo?maxmemory=64mb&maxmemory-policy=volatile-lru"
+)
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "cacheapp.cache.CacheBackend",
+        "LOCATION": CACHE_URL,
+        "KEY_PREFIX": "demo",
+        # A server that is away makes the pages slow, not broken.
+        "OPTIONS": {"IGNORE_EXCEPTIONS": True, "SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 5},
+    }
+}
+# False computes every page anew: the baseline of demo_report.
+DEMO_CACHE_PAGES = True
+
+SECRET_KEY = os.environ.get("DEMO_SECRET_KEY") or secret_key(VAR_DIR / "demo-secret-key")
+DEBUG = os.environ.get("DEMO_DEBUG") == "1"
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+INSTALLED_APPS = [
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "cacheapp",
+    "demo_site",
+]
+MIDDLEWARE = [
+    "demo_site.middleware.page_headers",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+ROOT_URLCONF = "demo_site.urls"
+WSGI_APPLICATION = "demo_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+                "demo_site.server.context",
+            ]
+        },
+    }
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": VAR_DIR / "demo.sqlite3",
+        "OPTIONS": {"timeout": 10, "transaction_mode": "IMMEDIATE"},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+STATIC_URL = "static/"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"

@@ -1,0 +1,1 @@
+"""Tests of the demo site, a file for each of its modules."""

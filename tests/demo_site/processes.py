@@ -1,0 +1,77 @@
+"""The demo as a process of its own, as a user starts it: with its own folder, database and port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TIMEOUT_S = 60
+
+
+def environment(folder: Path, **changes: str) -> dict[str, str]:
+    """The variables of a process whose files all go to `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
+    kept.pop("CACHE_URL", None)
+    own = {"DJANGO_SETTINGS_MODULE": "demo_site.settings", "DEMO_VAR_DIR": str(folder)}
+    return {**kept, **own, "PYTHONWARNINGS": "error", **changes}
+
+
+def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run one command of manage.py to its end."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+class Demo:
+    """A running `manage.py demo`: its address and what it printed up to that."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.printed: list[str] = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.printed.append(line)
+            if line.startswith("Demo:"):
+                break
+        if process.poll() is not None or not self.printed:
+            raise AssertionError(f"the demo did not start: {process.communicate()}")
+        self.address = self.printed[-1].split()[1]
+
+    def end(self, signum: int = signal.SIGINT) -> tuple[int, str]:
+        """End it by a signal; the exit code, and what it printed since it started."""
+        self.process.send_signal(signum)
+        out, errors = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, out + errors
+
+
+@contextmanager
+def demo(*arguments: str, env: dict[str, str]) -> Iterator[Demo]:
+    """Start the demo, and end it if the test did not."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "demo", *arguments],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Demo(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

@@ -1,0 +1,100 @@
+"""From a browser to the bytes: a page twice, an edit, and the page again, in headless Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.demo_site.processes import Demo, demo, environment
+
+BROWSER = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+OPTIONS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1200,1000",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not BROWSER or not DRIVER, reason="no chromium and chromedriver here"),
+]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Demo]:
+    """The demo, on the engine."""
+    with demo("--port", "0", env=environment(tmp_path / "var")) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[WebDriver]:
+    """A headless Chromium with a profile of its own."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for option in OPTIONS:
+        options.add_argument(option)
+    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()
+
+
+def outcomes(browser: WebDriver) -> list[str]:
+    """What the badges of the page say."""
+    return [badge.text for badge in browser.find_elements(By.CSS_SELECTOR, ".badge")]
+
+
+def heading(browser: WebDriver) -> str:
+    """The page's heading."""
+    return browser.find_element(By.TAG_NAME, "h1").text
+
+
+def test_miss_hit_edit_miss(served: Demo, browser: WebDriver) -> None:
+    browser.get(served.address + "airports/EDDF/")
+    assert outcomes(browser) == ["MISS", "MISS"]
+    browser.refresh()
+    assert outcomes(browser) == ["HIT", "HIT"]
+
+    browser.find_element(By.LINK_TEXT, "Edit").click()
+    field = browser.find_element(By.NAME, "name")
+    field.clear()
+    field.send_keys("Rhein-Main")
+    browser.find_element(By.CSS_SELECTOR, "form.edit button").click()
+    WebDriverWait(browser, 30).until(lambda found: heading(found) == "Rhein-Main")
+    assert outcomes(browser) == ["MISS", "HIT"]
+    assert "airport:EDDF" in browser.find_element(By.CSS_SELECTOR, ".message").text
+
+    browser.find_element(By.NAME, "q").send_keys("rhein-main\n")
+    WebDriverWait(browser, 30).until(lambda found: "rhein-main" in heading(found))
+    assert browser.find_element(By.LINK_TEXT, "Rhein-Main")
+    # A style sheet or an image that the policy refused, or any error, would stand here.
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    sheet = browser.find_element(By.TAG_NAME, "header").value_of_css_property("border-bottom-width")
+    assert sheet == "1px"
+
+
+def test_a_phone_needs_no_sideways_scrolling(served: Demo, browser: WebDriver) -> None:
+    phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    for path in ["", "countries/US/", "airports/EDDF/", "airports/EDDF/edit/", "search/?q=san"]:
+        browser.get(served.address + path)
+        width = browser.execute_script("return document.documentElement.scrollWidth")
+        assert width <= 360, path
