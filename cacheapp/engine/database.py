@@ -26,6 +26,7 @@ from cacheapp.engine.eviction import lfu_start, lfu_touch
 from cacheapp.engine.values import STRING, entry_bytes, string_bytes
 
 if TYPE_CHECKING:
+    from cacheapp.engine.blocking import Waiter
     from cacheapp.engine.engine import Engine
     from cacheapp.engine.session import Session
 
@@ -59,6 +60,7 @@ class Database:
         "sweep",
         "values",
         "volatile",
+        "waiters",
         "watchers",
     )
 
@@ -66,6 +68,8 @@ class Database:
         self.engine = engine
         self.index = index
         self.watchers: dict[bytes, set[Session]] = {}
+        # Sessions blocked on a key, in the order in which they began to wait.
+        self.waiters: dict[bytes, dict[Waiter, None]] = {}
         self.generation = 0
         self._clear_columns()
 
@@ -236,6 +240,8 @@ class Database:
             self._weigh(key)
         if self.watchers:
             self.touch_watchers_of(key)
+        if self.waiters and key in self.waiters:
+            engine.waiters.ready(self, key)
         if event is not None and engine.event_flags:
             engine.notify(event, key, self.index)
 
@@ -407,6 +413,10 @@ class Database:
             setattr(other, name, mine)
         self.generation += 1
         other.generation += 1
+        for database in (self, other):
+            for key in database.waiters:
+                if key in database.slots:
+                    self.engine.waiters.ready(database, key)
 
     # WATCH
 

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Mapping
 
 from cacheapp.engine import registry
+from cacheapp.engine.blocking import Waiters
 from cacheapp.engine.clock import Clock, SystemClock
 from cacheapp.engine.config import Config, parse_options
 from cacheapp.engine.database import Database
@@ -28,6 +29,7 @@ from cacheapp.engine.notifications import notify
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import Command
 from cacheapp.engine.replies import QUEUED, Reply, to_resp2
+from cacheapp.engine.scripting import Scripts
 from cacheapp.engine.session import Deliver, Session
 from cacheapp.engine.stats import Stats
 
@@ -59,7 +61,9 @@ class Engine:
         self.config = Config(options)
         self.stats = Stats()
         self.pubsub = PubSub()
+        self.scripts = Scripts(self)
         self.sessions: dict[int, Session] = {}
+        self.waiters = Waiters()
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
         self.dirty = 0
@@ -146,6 +150,7 @@ class Engine:
             session.queue = None
             session.unwatch()
             self.pubsub.forget(session)
+            self.waiters.forget(session)
 
     # Execution
 
@@ -180,7 +185,11 @@ class Engine:
             self._rejected(session, args, error)
             raise
         session.last_command = row.display
-        reply = self.call(session, row, args)
+        try:
+            reply = self.call(session, row, args)
+        finally:
+            if self.waiters.ready_keys:
+                self.waiters.serve()
         if row.shaped and session.protocol == 2:
             return to_resp2(reply)
         return reply
@@ -235,7 +244,11 @@ class Engine:
         self.now_ms = int(self.now * 1000)
 
     def tick(self) -> None:
-        """Reclaim due keys for a bounded time. For who owns a timer: commands do it unasked."""
+        """Answer waiters whose time is up, and reclaim due keys for a bounded time.
+
+        Commands do it unasked, `hz` times a second. A front that waits for a reply calls it at
+        `waiters.next_deadline_ms()`.
+        """
         with self.lock:
             self.epoch += 1
             self._read_clock()
@@ -243,6 +256,7 @@ class Engine:
             self.epoch += 1
 
     def _tick(self) -> None:
+        self.waiters.end_overdue(self.now_ms)
         go_on = self.active_expire and expire_cycle(self)
         self._next_tick = self.now if go_on else self.now + self._tick_interval
         self._set_fast_until()

@@ -1,9 +1,9 @@
 """One client's state: its database, its MULTI queue, what it watches and subscribes to.
 
 A front makes a session through `Engine.connect` and gives it `deliver`, the one way in which
-anything reaches a client other than as the reply to its own command: pub/sub messages now, the
-replies of blocked commands later. `deliver` is called under the engine's lock; it must neither
-wait nor call the engine.
+anything reaches a client other than as the answer of `Engine.execute`: pub/sub messages, and the
+replies of commands that had to wait (a CommandError among them is an error reply). `deliver` is
+called under the engine's lock; it must neither wait nor call the engine.
 """
 
 from __future__ import annotations
@@ -94,6 +94,11 @@ class Session:
         )
 
     @property
+    def may_not_wait(self) -> bool:
+        """Whether a blocking command must answer at once: inside EXEC or a script."""
+        return self.queue is not None or self.is_script
+
+    @property
     def subscriptions(self) -> int:
         """Channels and patterns together, the count that confirmations carry."""
         return len(self.channels) + len(self.patterns)
@@ -113,6 +118,8 @@ class Session:
         """The fields of a CLIENT LIST line, in Redis's order, without what only sockets have."""
         now_ms = self.engine.now_ms
         flags = "P" if self.subscriptions else ""
+        if self in self.engine.waiters.by_session:
+            flags += "b"
         if self.queue is not None:
             flags += "x"
         if self.touched:

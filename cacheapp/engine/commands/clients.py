@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from cacheapp.engine.arguments import parse_int
-from cacheapp.engine.errors import INVALID_CLIENT_NAME, SYNTAX, CommandError, text
+from cacheapp.engine.errors import (
+    INVALID_CLIENT_NAME,
+    SYNTAX,
+    CommandError,
+    text,
+    wrong_subcommand_arity,
+)
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, Verbatim, help_reply
 from cacheapp.engine.session import Session, valid_client_name
@@ -30,6 +36,8 @@ LIST [options ...]
       Return clients of specified IDs only.
 SETINFO (LIB-NAME|LIB-VER) <value>
     Tell the server the name or the version of the client library.
+UNBLOCK <clientid> [TIMEOUT|ERROR]
+    Unblock the specified blocked client.
 SETNAME <name>
     Assign the name <name> to the current connection.
 NO-EVICT (ON|OFF)
@@ -95,6 +103,22 @@ def client_no_evict(ctx: Session, switch: bytes) -> Reply:
         raise CommandError(SYNTAX)
     ctx.no_evict = switch.lower() == b"on"
     return OK
+
+
+@command(
+    "CLIENT|UNBLOCK", arity=-3, flags="admin noscript loading stale", group="connection",
+    since="5.0.0", summary="Unblocks a client blocked by a blocking command from a connection.",
+)  # fmt: skip
+def client_unblock(ctx: Session, number: bytes, *reason: bytes) -> Reply:
+    if len(reason) > 1:
+        raise wrong_subcommand_arity("CLIENT", b"unblock")
+    how = reason[0].upper() if reason else b"TIMEOUT"
+    if how not in (b"TIMEOUT", b"ERROR"):
+        raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    session = ctx.engine.sessions.get(parse_int(number))
+    if session is None:
+        return 0
+    return int(ctx.engine.waiters.unblock(session, with_error=how == b"ERROR"))
 
 
 @command(

@@ -49,7 +49,10 @@ def _server(ctx: Session) -> Section:
 
 
 def _clients(ctx: Session) -> Section:
-    return {"connected_clients": len(ctx.engine.sessions), "blocked_clients": 0}
+    return {
+        "connected_clients": len(ctx.engine.sessions),
+        "blocked_clients": len(ctx.engine.waiters.by_session),
+    }
 
 
 def _memory(ctx: Session) -> Section:

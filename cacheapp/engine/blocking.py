@@ -1,0 +1,150 @@
+"""Clients that wait for keys: who waits for what, who is served first, and when waiting ends.
+
+The engine never waits. A handler that finds nothing to do calls `Waiters.wait` and returns what
+that returns: `BLOCKED`, or the answer of a timeout at once where waiting is not allowed (inside
+MULTI and scripts). The waiter keeps an `attempt`, which is the work of the command for one key.
+
+`Database.changed` reports keys that somebody waits for. Once the command that changed them is
+done, `serve` attempts, key by key in the order in which they became ready and client by client in
+the order in which they began to wait, until an attempt answers None (nothing left to take). What
+an attempt changes may make further keys ready; `serve` ends when there are none.
+
+Deadlines are a heap, looked at by `Engine.tick` and by fronts, which ask when the next is due.
+Nothing polls: a front that waits for a reply sleeps until its own deadline or its delivery.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.replies import BLOCKED, Reply
+
+if TYPE_CHECKING:
+    from cacheapp.engine.database import Database
+    from cacheapp.engine.session import Session
+
+# The work of a blocking command for one ready key: its reply, or None for nothing to take.
+Attempt = Callable[["Session", bytes], Reply]
+
+_UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A session that waits: for which keys, until when, and what it will then be told."""
+
+    session: Session
+    database: Database
+    keys: tuple[bytes, ...]
+    attempt: Attempt
+    deadline_ms: int
+    timed_out: Reply
+    order: int
+
+
+class Waiters:
+    """All waiting sessions of an engine."""
+
+    __slots__ = ("_deadlines", "_numbers", "by_session", "ready_keys")
+
+    def __init__(self) -> None:
+        self.by_session: dict[Session, Waiter] = {}
+        self._deadlines: list[tuple[int, int, Waiter]] = []
+        # In the order in which they became ready; the engine looks whether there are any.
+        self.ready_keys: dict[tuple[Database, bytes], None] = {}
+        self._numbers = itertools.count()
+
+    def wait(
+        self,
+        session: Session,
+        keys: Sequence[bytes],
+        attempt: Attempt,
+        *,
+        timeout_ms: int,
+        timed_out: Reply,
+    ) -> Reply:
+        """Let `session` wait for `keys` for `timeout_ms` (0: for ever) and return BLOCKED.
+
+        Where waiting is not allowed, returns `timed_out` instead.
+        """
+        if session.may_not_wait:
+            return timed_out
+        deadline_ms = session.engine.now_ms + timeout_ms if timeout_ms else 0
+        unique = tuple(dict.fromkeys(keys))
+        waiter = Waiter(
+            session, session.db, unique, attempt, deadline_ms, timed_out, next(self._numbers)
+        )
+        self.by_session[session] = waiter
+        for key in unique:
+            session.db.waiters.setdefault(key, {})[waiter] = None
+        if deadline_ms:
+            heapq.heappush(self._deadlines, (deadline_ms, waiter.order, waiter))
+        return BLOCKED
+
+    def ready(self, database: Database, key: bytes) -> None:
+        """Note that `key`, which somebody waits for, has changed."""
+        self.ready_keys[database, key] = None
+
+    def serve(self) -> None:
+        """Give what has become ready to those who wait, until nothing more can be given."""
+        while self.ready_keys:
+            database, key = next(iter(self.ready_keys))
+            del self.ready_keys[database, key]
+            for waiter in list(database.waiters.get(key, ())):
+                if self.by_session.get(waiter.session) is waiter:
+                    self._attempt(waiter, key)
+
+    def _attempt(self, waiter: Waiter, key: bytes) -> None:
+        session = waiter.session
+        try:
+            reply = waiter.attempt(session, key)
+        except CommandError as error:
+            reply = error
+        if reply is not None:
+            self._end(waiter, reply)
+
+    def _end(self, waiter: Waiter, reply: Reply) -> None:
+        self.forget(waiter.session)
+        waiter.session.deliver(reply)
+
+    def forget(self, session: Session) -> None:
+        """Take `session` out of all queues without an answer (it is gone, or was answered)."""
+        waiter = self.by_session.pop(session, None)
+        if waiter is None:
+            return
+        waiters = waiter.database.waiters
+        for key in waiter.keys:
+            queue = waiters.get(key)
+            if queue is not None:
+                queue.pop(waiter, None)
+                if not queue:
+                    del waiters[key]
+        if len(self._deadlines) > 64 and len(self._deadlines) > 2 * len(self.by_session):
+            self._deadlines = [
+                entry for entry in self._deadlines if entry[2].session in self.by_session
+            ]
+            heapq.heapify(self._deadlines)
+
+    def unblock(self, session: Session, *, with_error: bool) -> bool:
+        """End the waiting of `session` as if by timeout, or by an error; whether it waited."""
+        waiter = self.by_session.get(session)
+        if waiter is None:
+            return False
+        self._end(waiter, CommandError(_UNBLOCKED) if with_error else waiter.timed_out)
+        return True
+
+    def end_overdue(self, now_ms: int) -> None:
+        """Answer those whose time is up."""
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            _, _, waiter = heapq.heappop(self._deadlines)
+            if self.by_session.get(waiter.session) is waiter:
+                self._end(waiter, waiter.timed_out)
+
+    def next_deadline_ms(self) -> int:
+        """When the next waiting ends by itself, in milliseconds since the epoch; 0 for never."""
+        return self._deadlines[0][0] if self._deadlines else 0
