@@ -71,27 +71,51 @@ def is_canonical_int(raw: bytes) -> bool:
 
 
 def parse_float(raw: bytes, error: str = NOT_A_FLOAT) -> float:
-    """A double as C's strtod reads it (decimal, hexadecimal, inf), never NaN."""
+    """A double as C's strtod reads the whole of `raw` (decimal, hexadecimal, inf).
+
+    Raises CommandError(error) for anything else, for NaN, and where a finite text overflows or
+    vanishes: strtod reports a range error there.
+    """
+    value = _strtod(raw)
+    if value is None:
+        raise CommandError(error)
+    if (math.isinf(value) and not _INFINITY.match(raw)) or (not value and not _is_zero(raw)):
+        raise CommandError(error)
+    return value
+
+
+def _strtod(raw: bytes) -> float | None:
+    """The double that `raw` spells, infinity or zero where it is out of range; None for no text."""
     if _FLOAT.match(raw):
-        value = float(raw)
-        # strtod reports ERANGE where a finite text overflows; so does Redis.
-        if math.isinf(value):
-            raise CommandError(error)
-        return value
+        return float(raw)
     if _INFINITY.match(raw):
         return -math.inf if raw[:1] == b"-" else math.inf
     if _HEX_FLOAT.match(raw):
         try:
             return float.fromhex(raw.decode("ascii"))
         except OverflowError:
-            raise CommandError(error) from None
-    raise CommandError(error)
+            return -math.inf if raw[:1] == b"-" else math.inf
+    return None
+
+
+def _is_zero(raw: bytes) -> bool:
+    """Whether a number that came out as zero is written with no digit but 0."""
+    exponent = b"p" if b"x" in raw.lower() else b"e"
+    return not raw.lower().partition(exponent)[0].strip(b"+-0.x")
 
 
 def parse_score_bound(raw: bytes) -> tuple[float, bool]:
-    """A BYSCORE bound: the score, and whether it is exclusive (written with a parenthesis)."""
+    """A BYSCORE bound: the score, and whether it is exclusive (written with a parenthesis).
+
+    Redis is more lenient here than with scores: white space before the number, nothing at all
+    (zero), and numbers out of range (infinity or zero) will do, and a NUL ends the text.
+    """
     exclusive = raw[:1] == b"("
-    return parse_float(raw[1:] if exclusive else raw, MIN_MAX_NOT_FLOAT), exclusive
+    text = (raw[1:] if exclusive else raw).partition(b"\0")[0]
+    value = _strtod(text.lstrip(b" \t\n\v\f\r")) if text else 0.0
+    if value is None:
+        raise CommandError(MIN_MAX_NOT_FLOAT)
+    return value, exclusive
 
 
 class LexBound:

@@ -101,7 +101,7 @@ def command_list(_ctx: Session, *options: bytes) -> Reply:
 
 
 @command(
-    "COMMAND|GETKEYS", arity=-3, flags="loading stale", group="server", since="2.8.13",
+    "COMMAND|GETKEYS", arity=-4, flags="loading stale", group="server", since="2.8.13",
     complexity="O(N)", categories="connection",
     summary="Extracts the key names from an arbitrary command.",
 )  # fmt: skip
@@ -112,7 +112,7 @@ def command_getkeys(_ctx: Session, *full: bytes) -> Reply:
 
 
 @command(
-    "COMMAND|GETKEYSANDFLAGS", arity=-3, flags="loading stale", group="server", since="7.0.0",
+    "COMMAND|GETKEYSANDFLAGS", arity=-4, flags="loading stale", group="server", since="7.0.0",
     complexity="O(N)", categories="connection",
     summary="Extracts the key names and access flags for an arbitrary command.", shaped=True,
 )  # fmt: skip

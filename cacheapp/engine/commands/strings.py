@@ -2,19 +2,29 @@
 
 A string is `bytes`; a counter that INCR touched is an `int`; one that was changed in place
 (APPEND, SETRANGE, SETBIT) is a `bytearray`, which is also what makes it `raw` to OBJECT ENCODING.
+LCS and the bitmaps have files of their own.
 """
 
 from __future__ import annotations
 
 from cacheapp.engine.arguments import INT64_MAX, INT64_MIN, parse_int
-from cacheapp.engine.errors import NOT_AN_INTEGER, OVERFLOW, SYNTAX, CommandError, invalid_expire
+from cacheapp.engine.errors import (
+    INCREMENT_NOT_FINITE,
+    OVERFLOW,
+    STRING_TOO_LONG,
+    SYNTAX,
+    CommandError,
+    invalid_expire,
+    wrong_arity,
+)
+from cacheapp.engine.longdouble import ZERO, add, format_long_double, parse_long_double
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply
 from cacheapp.engine.session import Session
-from cacheapp.engine.values import STRING, string_bytes
+from cacheapp.engine.values import STRING, FloatString, string_bytes
 
 # SET and GETEX: how a deadline is written -> (is it absolute, milliseconds a unit).
-DEADLINE_OPTIONS = {
+_DEADLINE_OPTIONS = {
     b"EX": (False, 1000),
     b"PX": (False, 1),
     b"EXAT": (True, 1000),
@@ -22,9 +32,9 @@ DEADLINE_OPTIONS = {
 }
 
 
-def deadline_ms(ctx: Session, option: bytes, raw: bytes, name: str) -> int:
+def _deadline_ms(ctx: Session, option: bytes, raw: bytes, name: str) -> int:
     """The absolute deadline in milliseconds that `option raw` names; `name` for its error."""
-    absolute, unit_ms = DEADLINE_OPTIONS[option]
+    absolute, unit_ms = _DEADLINE_OPTIONS[option]
     amount = parse_int(raw)
     if amount <= 0 or amount > INT64_MAX // unit_ms:
         raise invalid_expire(name)
@@ -42,6 +52,73 @@ def deadline_ms(ctx: Session, option: bytes, raw: bytes, name: str) -> int:
 )  # fmt: skip
 def get(ctx: Session, key: bytes) -> Reply:
     return ctx.db.read_string(key)
+
+
+@command(
+    "GETDEL", arity=2, flags="write fast", keys=(1, 1, 1), key_flags="RW access delete",
+    group="string", since="6.2.0", summary="Returns the string value of a key and deletes the key.",
+)  # fmt: skip
+def getdel(ctx: Session, key: bytes) -> Reply:
+    value = ctx.db.read_string(key)
+    if value is not None:
+        ctx.db.delete(key)
+    return value
+
+
+@command(
+    "GETSET", arity=3, flags="write denyoom fast", keys=(1, 1, 1), key_flags="RW access update",
+    group="string", summary="Sets the string value of a key and returns the value it had.",
+)  # fmt: skip
+def getset(ctx: Session, key: bytes, value: bytes) -> Reply:
+    old = ctx.db.read_string(key)
+    ctx.db.put(key, value)
+    ctx.db.changed(key, b"set")
+    return old
+
+
+@command(
+    "GETEX", arity=-2, flags="write fast", keys=(1, 1, 1), key_flags="RW access update",
+    group="string", since="6.2.0",
+    summary="Returns the string value of a key after setting its expiration time.",
+)  # fmt: skip
+def getex(ctx: Session, key: bytes, *options: bytes) -> Reply:
+    db = ctx.db
+    persist, timed = _getex_options(options)
+    value = db.read_string(key)
+    if value is None:
+        return None
+    if timed is not None:
+        deadline = _deadline_ms(ctx, *timed, "getex")
+        if deadline <= ctx.engine.now_ms and _DEADLINE_OPTIONS[timed[0]][0]:
+            db.delete(key)
+        else:
+            db.set_deadline(key, deadline)
+            db.changed(key, b"expire")
+    elif persist and db.deadline(key):
+        db.set_deadline(key, 0)
+        db.changed(key, b"persist")
+    return value
+
+
+def _getex_options(options: tuple[bytes, ...]) -> tuple[bool, tuple[bytes, bytes] | None]:
+    """PERSIST, or the option that writes a deadline with its argument; not both."""
+    persist, timed = False, None
+    words = iter(options)
+    for word in words:
+        option = word.upper()
+        if option == b"PERSIST" and timed is None:
+            persist = True
+        elif option in _DEADLINE_OPTIONS and not persist and (not timed or timed[0] == option):
+            timed = (option, _argument(next(words, None)))
+        else:
+            raise CommandError(SYNTAX)
+    return persist, timed
+
+
+def _argument(raw: bytes | None) -> bytes:
+    if raw is None:
+        raise CommandError(SYNTAX)
+    return raw
 
 
 @command(
@@ -82,14 +159,112 @@ def _set_options(ctx: Session, options: tuple[bytes, ...]) -> tuple[bytes, bool,
             wants_old = True
         elif option == b"KEEPTTL" and timed is None:
             keep = True
-        elif option in DEADLINE_OPTIONS and timed is None and not keep:
-            raw = next(words, None)
-            if raw is None:
-                raise CommandError(SYNTAX)
-            timed = (option, raw)
+        elif option in _DEADLINE_OPTIONS and not keep and (not timed or timed[0] == option):
+            timed = (option, _argument(next(words, None)))
         else:
             raise CommandError(SYNTAX)
-    return only_if, wants_old, keep, deadline_ms(ctx, *timed, "set") if timed else 0
+    return only_if, wants_old, keep, _deadline_ms(ctx, *timed, "set") if timed else 0
+
+
+@command(
+    "SETNX", arity=3, flags="write denyoom fast", keys=(1, 1, 1), key_flags="OW insert",
+    group="string", summary="Sets the string value of a key only when the key doesn't exist.",
+)  # fmt: skip
+def setnx(ctx: Session, key: bytes, value: bytes) -> Reply:
+    if key in ctx.db:
+        return 0
+    ctx.db.put(key, value)
+    ctx.db.changed(key, b"set")
+    return 1
+
+
+@command(
+    "SETEX", arity=4, flags="write denyoom", keys=(1, 1, 1), key_flags="OW update", group="string",
+    since="2.0.0", summary="Sets the string value of a key and its expiration time in seconds.",
+)  # fmt: skip
+def setex(ctx: Session, key: bytes, seconds: bytes, value: bytes) -> Reply:
+    return _set_until(ctx, key, value, _deadline_ms(ctx, b"EX", seconds, "setex"))
+
+
+@command(
+    "PSETEX", arity=4, flags="write denyoom", keys=(1, 1, 1), key_flags="OW update", group="string",
+    since="2.6.0",
+    summary="Sets the string value of a key and its expiration time in milliseconds.",
+)  # fmt: skip
+def psetex(ctx: Session, key: bytes, milliseconds: bytes, value: bytes) -> Reply:
+    return _set_until(ctx, key, value, _deadline_ms(ctx, b"PX", milliseconds, "psetex"))
+
+
+def _set_until(ctx: Session, key: bytes, value: bytes, deadline: int) -> Reply:
+    ctx.db.put(key, value)
+    ctx.db.set_deadline(key, deadline)
+    ctx.db.changed(key, b"set")
+    ctx.db.notify(b"expire", key)
+    return OK
+
+
+@command(
+    "MGET", arity=-2, flags="readonly fast", keys=(1, -1, 1), key_flags="RO access",
+    group="string", complexity="O(N)", summary="Returns the string values of several keys.",
+    tips=("request_policy:multi_shard",),
+)  # fmt: skip
+def mget(ctx: Session, *keys: bytes) -> Reply:
+    found: list[bytes | None] = []
+    for value in map(ctx.db.get, keys):
+        if type(value) is bytes or value is None:
+            found.append(value)
+        else:
+            found.append(string_bytes(value) if isinstance(value, STRING) else None)
+    return found
+
+
+@command(
+    "MSET", arity=-3, flags="write denyoom", keys=(1, -1, 2), key_flags="OW update",
+    group="string", since="1.0.1", complexity="O(N)",
+    summary="Sets the string values of several keys.",
+    tips=("request_policy:multi_shard", "response_policy:all_succeeded"),
+)  # fmt: skip
+def mset(ctx: Session, *pairs: bytes) -> Reply:
+    _set_pairs(ctx, pairs, "mset")
+    return OK
+
+
+@command(
+    "MSETNX", arity=-3, flags="write denyoom", keys=(1, -1, 2), key_flags="OW insert",
+    group="string", since="1.0.1", complexity="O(N)",
+    summary="Sets the string values of several keys only when none of them exists.",
+    tips=("request_policy:multi_shard", "response_policy:agg_min"),
+)  # fmt: skip
+def msetnx(ctx: Session, *pairs: bytes) -> Reply:
+    if len(pairs) % 2 == 0 and any(key in ctx.db for key in pairs[::2]):
+        return 0
+    _set_pairs(ctx, pairs, "msetnx")
+    return 1
+
+
+def _set_pairs(ctx: Session, pairs: tuple[bytes, ...], name: str) -> None:
+    if len(pairs) % 2:
+        raise wrong_arity(name)
+    put, changed = ctx.db.put, ctx.db.changed
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        put(key, value)
+        changed(key, b"set")
+
+
+@command(
+    "INCR", arity=2, flags="write denyoom fast", keys=(1, 1, 1), key_flags="RW access update",
+    group="string", summary="Increments the integer value of a key by one.",
+)  # fmt: skip
+def incr(ctx: Session, key: bytes) -> Reply:
+    return _count(ctx, key, 1)
+
+
+@command(
+    "DECR", arity=2, flags="write denyoom fast", keys=(1, 1, 1), key_flags="RW access update",
+    group="string", summary="Decrements the integer value of a key by one.",
+)  # fmt: skip
+def decr(ctx: Session, key: bytes) -> Reply:
+    return _count(ctx, key, -1)
 
 
 @command(
@@ -97,20 +272,142 @@ def _set_options(ctx: Session, options: tuple[bytes, ...]) -> tuple[bytes, bool,
     group="string", summary="Increments the integer value of a key by a number.",
 )  # fmt: skip
 def incrby(ctx: Session, key: bytes, amount: bytes) -> Reply:
-    return add_to_counter(ctx, key, parse_int(amount))
+    return _count(ctx, key, parse_int(amount))
 
 
-def add_to_counter(ctx: Session, key: bytes, amount: int) -> int:
+@command(
+    "DECRBY", arity=3, flags="write denyoom fast", keys=(1, 1, 1), key_flags="RW access update",
+    group="string", summary="Decrements the integer value of a key by a number.",
+)  # fmt: skip
+def decrby(ctx: Session, key: bytes, amount: bytes) -> Reply:
+    number = parse_int(amount)
+    if number == INT64_MIN:
+        raise CommandError("ERR decrement would overflow")
+    return _count(ctx, key, -number)
+
+
+def _count(ctx: Session, key: bytes, amount: int) -> int:
     """Add `amount` to the integer at `key` (0 where it is missing), keeping its deadline."""
     db = ctx.db
     value = db.edit(key, STRING)
     if value is None:
         value = 0
     elif type(value) is not int:
-        value = parse_int(string_bytes(value), NOT_AN_INTEGER)
+        value = parse_int(string_bytes(value))
     total: int = value + amount
     if not INT64_MIN <= total <= INT64_MAX:
         raise CommandError(OVERFLOW)
     db.put(key, total, keep_deadline=True)
     db.changed(key, b"incrby")
     return total
+
+
+@command(
+    "INCRBYFLOAT", arity=3, flags="write denyoom fast", keys=(1, 1, 1),
+    key_flags="RW access update", group="string", since="2.6.0",
+    summary="Increments the floating point value of a key by a number.",
+)  # fmt: skip
+def incrbyfloat(ctx: Session, key: bytes, amount: bytes) -> Reply:
+    db = ctx.db
+    value = db.edit(key, STRING)
+    current = ZERO if value is None else parse_long_double(string_bytes(value))
+    total = add(current, parse_long_double(amount))
+    if total is None:
+        raise CommandError(INCREMENT_NOT_FINITE)
+    text = format_long_double(total)
+    db.put(key, FloatString(text), keep_deadline=True)
+    db.changed(key, b"incrbyfloat")
+    return text
+
+
+@command(
+    "STRLEN", arity=2, flags="readonly fast", keys=(1, 1, 1), key_flags="RO", group="string",
+    since="2.2.0", summary="Returns the length of a string value.",
+)  # fmt: skip
+def strlen(ctx: Session, key: bytes) -> Reply:
+    value = ctx.db.read(key, STRING)
+    if value is None:
+        return 0
+    return len(string_bytes(value)) if type(value) is int else len(value)
+
+
+@command(
+    "APPEND", arity=3, flags="write denyoom fast", keys=(1, 1, 1), key_flags="RW insert",
+    group="string", since="2.0.0",
+    summary="Appends a string to the value of a key. Creates the key if it doesn't exist.",
+)  # fmt: skip
+def append(ctx: Session, key: bytes, tail: bytes) -> Reply:
+    db = ctx.db
+    value = db.edit(key, STRING)
+    if value is None:
+        db.put(key, tail)
+        db.changed(key, b"append")
+        return len(tail)
+    if type(value) is int:
+        value = string_bytes(value)
+    _check_length(ctx, len(value) + len(tail))
+    buffer = _buffer(ctx, key, value)
+    buffer += tail
+    db.changed(key, b"append")
+    return len(buffer)
+
+
+@command(
+    "SETRANGE", arity=4, flags="write denyoom", keys=(1, 1, 1), key_flags="RW update",
+    group="string", since="2.2.0",
+    summary="Overwrites a part of a string value with another by an offset.",
+)  # fmt: skip
+def setrange(ctx: Session, key: bytes, offset: bytes, part: bytes) -> Reply:
+    start = parse_int(offset)
+    if start < 0:
+        raise CommandError("ERR offset is out of range")
+    db = ctx.db
+    value = db.edit(key, STRING)
+    if type(value) is int:
+        value = string_bytes(value)
+    if not part:
+        return 0 if value is None else len(value)
+    _check_length(ctx, start + len(part))
+    buffer = _buffer(ctx, key, value or b"")
+    if start > len(buffer):
+        buffer.extend(bytes(start - len(buffer)))
+    buffer[start : start + len(part)] = part
+    db.changed(key, b"setrange")
+    return len(buffer)
+
+
+def _check_length(ctx: Session, size_bytes: int) -> None:
+    if size_bytes > ctx.engine.config["proto-max-bulk-len"]:
+        raise CommandError(STRING_TOO_LONG)
+
+
+def _buffer(ctx: Session, key: bytes, value: bytes | bytearray) -> bytearray:
+    """The value of `key` as the bytearray that it is from now on."""
+    if type(value) is bytearray:
+        return value
+    buffer = bytearray(value)
+    ctx.db.put(key, buffer, keep_deadline=True)
+    return buffer
+
+
+@command(
+    "GETRANGE", arity=4, flags="readonly", keys=(1, 1, 1), key_flags="RO access", group="string",
+    since="2.4.0", complexity="O(N)", summary="Returns a part of a string value.",
+)  # fmt: skip
+@command(
+    "SUBSTR", arity=4, flags="readonly", keys=(1, 1, 1), key_flags="RO access", group="string",
+    complexity="O(N)", summary="Returns a part of a string value; GETRANGE by its old name.",
+)  # fmt: skip
+def getrange(ctx: Session, key: bytes, start: bytes, end: bytes) -> Reply:
+    first, last = parse_int(start), parse_int(end)
+    value = ctx.db.read(key, STRING)
+    if value is None or (first < 0 and last < 0 and first > last):
+        return b""
+    if type(value) is int:
+        value = string_bytes(value)
+    size = len(value)
+    if first < 0:
+        first = max(0, first + size)
+    if last < 0:
+        last = max(0, last + size)
+    return bytes(value[first : last + 1])
