@@ -1,0 +1,322 @@
+"""The functions of a script's `redis` table that need the engine: Python called from Lua.
+
+Each takes and returns only what crosses by value (bytes, numbers, booleans) or a Lua table made
+for the script. An error is raised as `_Raised`, always the same instance, and `sandbox.lua` puts a
+table with the message that waits in `_message` in its place wherever a script could catch it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cacheapp.engine import registry
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.replies import NULL_ARRAY, Reply, to_resp2
+from cacheapp.engine.scripting.conversion import size_bytes, to_lua
+from cacheapp.engine.session import Session
+from cacheapp.engine.version import REDIS_VERSION
+
+if TYPE_CHECKING:
+    from cacheapp.engine.engine import Engine
+    from cacheapp.engine.scripting.sandbox import Sandbox
+
+_logger = logging.getLogger(__name__)
+
+_LEVELS = (logging.DEBUG, logging.INFO, logging.INFO, logging.WARNING)
+_REPLICATION_ALL = 3
+# A script that has written may take this many times the limit before it is stopped.
+_WRITTEN_FACTOR = 10
+# Replies up to this size find room without a look at how much Lua has in use.
+_SMALL_REPLY_BYTES = 64 * 1024
+
+_NO_COMMAND = "ERR Please specify at least one argument for this redis lib call"
+_BAD_ARGUMENT = "ERR Lua redis lib command arguments must be strings or integers"
+_UNKNOWN = "ERR Unknown Redis command called from script"
+_WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
+_NOT_ALLOWED = "ERR This Redis command is not allowed from script"
+_READ_ONLY = "ERR Write commands are not allowed from read-only scripts."
+_INTERRUPTED = "ERR Script interrupted"
+_NO_MEMORY = "ERR not enough memory for the reply in Lua"
+
+
+class _Raised(Exception):
+    """Takes the place of a Lua error on the way through lupa."""
+
+
+class Bridge:
+    """What scripts of one engine call; the session in which their commands run."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._session = Session(engine, 0, _deliver_nothing, 2)
+        self._session.is_script = True
+        self._raised = _Raised()
+        self._message: bytes | None = None
+        # What no script may handle: an interrupt, a fault of ours. `finish` raises it again.
+        self._exception: BaseException | None = None
+        self._read_only = False
+        self._wrote = False
+        self.sandbox: Sandbox | None = None
+
+    @property
+    def protocol(self) -> int:
+        """What redis.setresp chose, 2 unless it was called."""
+        return self._session.protocol
+
+    def begin(self, caller: Session, *, read_only: bool) -> None:
+        """Get ready for a script of `caller`; `read_only` refuses commands that write."""
+        session = self._session
+        session.db = caller.db
+        session.user = caller.user
+        session.name = caller.name
+        session.protocol = 2
+        session.authenticated = True
+        self._read_only = read_only
+        self._wrote = False
+        self._message = None
+        self._exception = None
+
+    def finish(self) -> None:
+        """Raise what came up under the script and is not for it (KeyboardInterrupt, a bug)."""
+        exception, self._exception = self._exception, None
+        if exception is not None:
+            raise exception
+
+    def limit_seconds(self) -> float:
+        """How long a script may run before `overdue` is asked; 0 for no limit."""
+        limit_ms: int = self._engine.config["lua-time-limit"]
+        return limit_ms / 1000
+
+    # For sandbox.lua
+
+    def host_functions(self) -> dict[bytes, Callable[..., Any]]:
+        """What sandbox.lua calls for itself."""
+        return {b"take_error": self._take_error, b"overdue": self._overdue}
+
+    def _take_error(self) -> bytes | None:
+        message, self._message = self._message, None
+        return message
+
+    def _overdue(self) -> Any:
+        """The message with which to stop the script, or (None, seconds) to let it go on."""
+        limit_ms = self._engine.config["lua-time-limit"]
+        if self._wrote:
+            self._wrote = False
+            return None, limit_ms * (_WRITTEN_FACTOR - 1) / 1000
+        return b"ERR Script stopped: it ran longer than lua-time-limit (%d ms) allows" % limit_ms
+
+    # The redis table
+
+    def constants(self) -> dict[bytes, bytes | int]:
+        """The fields of `redis` that are no functions."""
+        major, minor, patch = (int(part) for part in REDIS_VERSION.split("."))
+        return {
+            b"LOG_DEBUG": 0,
+            b"LOG_VERBOSE": 1,
+            b"LOG_NOTICE": 2,
+            b"LOG_WARNING": 3,
+            b"REPL_NONE": 0,
+            b"REPL_AOF": 1,
+            b"REPL_SLAVE": 2,
+            b"REPL_REPLICA": 2,
+            b"REPL_ALL": _REPLICATION_ALL,
+            b"REDIS_VERSION": REDIS_VERSION.encode(),
+            b"REDIS_VERSION_NUM": major << 16 | minor << 8 | patch,
+        }
+
+    def functions(self) -> dict[bytes, Callable[..., Any]]:
+        """The fields of `redis` that are functions."""
+        return {
+            b"call": self._call,
+            b"pcall": self._pcall,
+            b"error_reply": self._error_reply,
+            b"status_reply": self._status_reply,
+            b"sha1hex": self._sha1hex,
+            b"log": self._log,
+            b"setresp": self._setresp,
+            b"set_repl": self._set_repl,
+            b"replicate_commands": _replicate_commands,
+            b"breakpoint": _breakpoint,
+            b"debug": _debug,
+            b"acl_check_cmd": self._acl_check_cmd,
+        }
+
+    def _fail(self, message: str) -> _Raised:
+        self._message = message.encode("utf-8", "surrogateescape")
+        return self._raised.with_traceback(None)
+
+    def _call(self, *args: Any) -> Any:
+        try:
+            return self._perform(args)
+        except CommandError as error:
+            message = str(error)
+        except BaseException as exception:  # noqa: BLE001 - `finish` raises it again
+            self._exception = exception
+            message = _INTERRUPTED
+        raise self._fail(message)
+
+    def _pcall(self, *args: Any) -> Any:
+        try:
+            return self._perform(args)
+        except BaseException as error:  # noqa: BLE001 - `finish` raises it again
+            if not isinstance(error, CommandError):
+                self._exception = error
+                raise self._fail(_INTERRUPTED) from None
+            message = str(error).encode("utf-8", "surrogateescape")
+            return self._table({b"err": message, b"ignore_error_stats_update": True})
+
+    def _perform(self, args: tuple[Any, ...]) -> Any:
+        arguments = [arg if type(arg) is bytes else _printed(arg) for arg in args]
+        if not arguments:
+            raise CommandError(_NO_COMMAND)
+        row = self._row(arguments)
+        session = self._session
+        if "noscript" in row.flags:
+            raise CommandError(_NOT_ALLOWED)
+        if row.is_write:
+            if self._read_only:
+                raise CommandError(_READ_ONLY)
+            self._wrote = True
+        reply = self._engine.call(session, row, arguments)
+        kind = type(reply)
+        if kind is int:
+            return reply
+        if reply is None or reply is NULL_ARRAY:
+            return None if session.protocol == 3 else False
+        if row.shaped and session.protocol == 2:
+            reply = to_resp2(reply)
+        return self._handed_over(reply)
+
+    def _row(self, arguments: list[bytes]) -> registry.Command:
+        try:
+            return registry.lookup(arguments)
+        except CommandError as error:
+            wrong_arity = str(error).startswith("ERR wrong number")
+        raise CommandError(_WRONG_ARITY if wrong_arity else _UNKNOWN)
+
+    def _handed_over(self, reply: Reply) -> Any:
+        """`reply` as Lua values, if there is room for them."""
+        assert self.sandbox is not None
+        if type(reply) is bytes:
+            if not self.sandbox.room_for(len(reply)):
+                raise CommandError(_NO_MEMORY)
+            return reply
+        if not self.sandbox.room_for(size_bytes(reply)):
+            raise CommandError(_NO_MEMORY)
+        return to_lua(reply, self._session.protocol, self.sandbox.table)
+
+    def _table(self, content: Any) -> Any:
+        assert self.sandbox is not None
+        if not self.sandbox.room_for(size_bytes(content)):
+            raise self._fail(_NO_MEMORY)
+        return self.sandbox.table(content)
+
+    def _error_reply(self, *args: Any) -> Any:
+        if len(args) != 1 or type(args[0]) is not bytes:
+            return self._table({b"err": b"ERR wrong number or type of arguments"})
+        message = args[0].removeprefix(b"-")
+        return self._table({b"err": message if b" " in message else b"ERR " + message})
+
+    def _status_reply(self, *args: Any) -> Any:
+        if len(args) != 1 or type(args[0]) is not bytes:
+            return self._table({b"err": b"ERR wrong number or type of arguments"})
+        return self._table({b"ok": args[0]})
+
+    def _sha1hex(self, *args: Any) -> bytes:
+        if len(args) != 1:
+            raise self._fail("ERR wrong number of arguments")
+        raw = args[0] if type(args[0]) is bytes else _printed_or_empty(args[0])
+        return hashlib.sha1(raw, usedforsecurity=False).hexdigest().encode()
+
+    def _log(self, *args: Any) -> None:
+        if len(args) < 2:
+            raise self._fail("ERR redis.log() requires two arguments or more.")
+        level, *parts = args
+        if type(level) not in (int, float):
+            raise self._fail("ERR First argument must be a number (log level).")
+        if not 0 <= level < len(_LEVELS):
+            raise self._fail("ERR Invalid debug level.")
+        message = b" ".join(_printed_or_empty(part) for part in parts)
+        _logger.log(_LEVELS[int(level)], "script: %s", message.decode("utf-8", "replace"))
+
+    def _setresp(self, *args: Any) -> None:
+        if len(args) != 1:
+            raise self._fail("ERR redis.setresp() requires one argument.")
+        protocol = _number(args[0])
+        if protocol not in (2, 3):
+            raise self._fail("ERR RESP version must be 2 or 3.")
+        self._session.protocol = int(protocol)
+
+    def _set_repl(self, *args: Any) -> None:
+        if len(args) != 1:
+            raise self._fail("ERR redis.set_repl() requires two arguments.")
+        if not 0 <= _number(args[0]) <= _REPLICATION_ALL:
+            raise self._fail(
+                "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."
+            )
+
+    def _acl_check_cmd(self, *args: Any) -> bool:
+        """True for every command there is: there are no users but the default one."""
+        if not args:
+            raise self._fail(_NO_COMMAND)
+        try:
+            arguments = [arg if type(arg) is bytes else _printed(arg) for arg in args]
+        except CommandError as error:
+            message = str(error)
+        else:
+            message = ""
+        if message:
+            raise self._fail(message)
+        if registry.find(arguments[0]) is None:
+            raise self._fail("ERR Invalid command passed to redis.acl_check_cmd()")
+        return True
+
+
+def _deliver_nothing(_reply: Reply) -> None:
+    """Scripts cannot subscribe, so nothing is ever delivered to their session."""
+
+
+def _replicate_commands(*_args: Any) -> bool:
+    return True
+
+
+def _breakpoint(*_args: Any) -> bool:
+    """False: no debugger is attached."""
+    return False
+
+
+def _debug(*_args: Any) -> None:
+    """No debugger is attached, so there is nothing to print to."""
+
+
+def _printed(argument: Any) -> bytes:
+    """A number as a command's argument; CommandError for what is neither number nor string."""
+    if type(argument) is int or type(argument) is float:
+        if math.isnan(argument):
+            # C prints the sign, and what 0/0 gives has one.
+            return b"-nan" if math.copysign(1, argument) < 0 else b"nan"
+        return b"%.17g" % argument
+    raise CommandError(_BAD_ARGUMENT)
+
+
+def _number(argument: Any) -> float:
+    """As lua_tonumber: a number, the number that a string spells, 0 for the rest."""
+    if type(argument) is bytes:
+        try:
+            return float(argument)
+        except ValueError:
+            return 0
+    return argument if type(argument) in (int, float) else 0
+
+
+def _printed_or_empty(argument: Any) -> bytes:
+    """As lua_tolstring: strings, numbers as Lua prints them, nothing for the rest."""
+    if type(argument) is bytes:
+        return argument
+    if type(argument) is int or type(argument) is float:
+        return b"%.14g" % argument
+    return b""

@@ -1,0 +1,148 @@
+"""The scripts of an engine: their cache by SHA1, their shebang flags, and running them.
+
+The Lua runtime is made at the first script. Scripts that EVAL brought are forgotten, the longest
+unused first, beyond a number (clients fall back from EVALSHA to EVAL by themselves); those which
+SCRIPT LOAD brought stay until SCRIPT FLUSH.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from cacheapp.engine.errors import NO_SCRIPT, CommandError, text
+from cacheapp.engine.replies import Reply
+from cacheapp.engine.scripting.bridge import Bridge
+from cacheapp.engine.scripting.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from cacheapp.engine.engine import Engine
+    from cacheapp.engine.session import Session
+
+_EVAL_SCRIPTS_MAX = 500
+_FLAGS = frozenset({"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"})
+
+
+class Script:
+    """A script: its text without the shebang line, whose flags are None where it has none."""
+
+    __slots__ = ("_chunk", "_sandbox", "body", "flags", "loaded", "sha")
+
+    def __init__(self, sha: str, source: bytes) -> None:
+        self.sha = sha
+        self.body, self.flags = parse_shebang(source)
+        self.loaded = False
+        self._sandbox: Sandbox | None = None
+        self._chunk: Any = None
+
+    def chunk(self, sandbox: Sandbox) -> Any:
+        """The compiled text; CommandError if it does not compile."""
+        if self._sandbox is not sandbox:
+            self._chunk = sandbox.compile(self.body)
+            self._sandbox = sandbox
+        return self._chunk
+
+
+class Scripts:
+    """All scripts of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._scripts: dict[str, Script] = {}
+        self._bridge: Bridge | None = None
+        self._sandbox: Sandbox | None = None
+
+    def __len__(self) -> int:
+        """How many scripts are cached."""
+        return len(self._scripts)
+
+    def exists(self, sha: bytes) -> bool:
+        """Whether the script with this SHA1 (hexadecimal, any case) is here."""
+        return sha.lower().decode("latin-1") in self._scripts
+
+    def find(self, sha: bytes) -> Script:
+        """The script with this SHA1; NOSCRIPT if it is unknown."""
+        script = self._scripts.get(sha.lower().decode("latin-1"))
+        if script is None:
+            raise CommandError(NO_SCRIPT)
+        return script
+
+    def load(self, source: bytes) -> Script:
+        """The script with this text, kept until `flush`; an error if it does not compile."""
+        script = self.cached(source)
+        script.loaded = True
+        return script
+
+    def cached(self, source: bytes) -> Script:
+        """The script with this text, compiled now if it is new."""
+        sha = hashlib.sha1(source, usedforsecurity=False).hexdigest()
+        script = self._scripts.get(sha)
+        if script is None:
+            script = Script(sha, source)
+            script.chunk(self._ready())
+            self._forget_old()
+        elif not script.loaded:
+            # To the end: the order is that of the last use.
+            del self._scripts[sha]
+        self._scripts[sha] = script
+        return script
+
+    def flush(self) -> None:
+        """Forget every script and the Lua runtime with all that it holds."""
+        self._scripts.clear()
+        self._bridge = self._sandbox = None
+
+    def run(
+        self,
+        caller: Session,
+        script: Script,
+        keys: list[bytes],
+        arguments: list[bytes],
+        *,
+        read_only: bool,
+    ) -> Reply:
+        """Run `script` for `caller`; its result in RESP3's shape, or CommandError."""
+        sandbox = self._ready()
+        assert self._bridge is not None
+        if script.flags is not None:
+            if read_only and "no-writes" not in script.flags:
+                raise CommandError(
+                    "ERR Can not execute a script with write flag using *_ro command."
+                )
+            read_only = read_only or "no-writes" in script.flags
+        self._bridge.begin(caller, read_only=read_only)
+        return sandbox.run(script.chunk(sandbox), script.sha, keys, arguments)
+
+    def _ready(self) -> Sandbox:
+        if self._sandbox is None or self._sandbox.broken:
+            self._bridge = Bridge(self._engine)
+            self._sandbox = self._bridge.sandbox = Sandbox(self._bridge)
+        return self._sandbox
+
+    def _forget_old(self) -> None:
+        old = [sha for sha, script in self._scripts.items() if not script.loaded]
+        for sha in old[: len(old) - _EVAL_SCRIPTS_MAX + 1]:
+            del self._scripts[sha]
+
+
+def parse_shebang(source: bytes) -> tuple[bytes, frozenset[str] | None]:
+    """The body and the flags of a script (None where it has no `#!` line), or CommandError."""
+    if not source.startswith(b"#!"):
+        return source, None
+    line, newline, _rest = source.partition(b"\n")
+    if not newline:
+        raise CommandError("ERR Invalid script shebang")
+    engine, *options = line.split()
+    if engine != b"#!lua":
+        raise CommandError(f"ERR Unexpected engine in script shebang: {text(engine)}")
+    flags: set[str] = set()
+    for option in options:
+        name, _, value = option.partition(b"=")
+        if name != b"flags":
+            raise CommandError(f"ERR Unknown lua shebang option: {text(option)}")
+        for flag in value.split(b",") if value else ():
+            if text(flag) not in _FLAGS:
+                raise CommandError(f"ERR Unexpected flag in script shebang: {text(flag)}")
+            flags.add(text(flag))
+    # The newline stays, so that errors name the lines of the whole script.
+    return source[len(line) :], frozenset(flags)
