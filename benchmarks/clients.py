@@ -18,7 +18,7 @@ KEY, VALUE = "key", b"x" * 20
 def sync() -> list[Row]:
     """GET through our client and through a stock client on our connection; pipelines of 100."""
     direct = get_client("memory://bench-clients/0")
-    pool = redis.ConnectionPool(connection_class=EngineConnection, address="memory://bench-clients/0")
+    pool = redis.ConnectionPool(connection_class=EngineConnection, url="memory://bench-clients/0")
     stock = redis.Redis(connection_pool=pool)
     fake = fakeredis.FakeRedis()
     for client in (direct, fake):

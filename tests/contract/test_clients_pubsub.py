@@ -80,7 +80,7 @@ def test_listening(client: redis.Redis) -> None:
 def test_running_in_a_thread(client: redis.Redis) -> None:
     arrived: queue.Queue[dict[str, Any]] = queue.Queue()
     pubsub = client.pubsub()
-    pubsub.subscribe(**{"news": arrived.put})
+    pubsub.subscribe(news=arrived.put)
     thread = pubsub.run_in_thread(sleep_time=0.05)
     client.publish("news", "one")
     client.publish("news", "two")
@@ -141,7 +141,7 @@ async def test_asyncio_run_with_a_handler(aclient: redis.asyncio.Redis) -> None:
 
     arrived: asyncio.Queue[Any] = asyncio.Queue()
     async with aclient.pubsub() as pubsub:
-        await pubsub.subscribe(**{"news": arrived.put_nowait})
+        await pubsub.subscribe(news=arrived.put_nowait)
         runner = asyncio.create_task(pubsub.run())
         await aclient.publish("news", "one")
         found = await asyncio.wait_for(arrived.get(), WAIT_S)

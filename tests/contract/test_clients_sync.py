@@ -1,9 +1,10 @@
-"""redis-py's sync client behaves alike on both servers: replies, pipelines, WATCH, scripts, locks."""
+"""redis-py's sync client behaves alike on both servers: replies, pipelines, scripts, locks."""
 
 from __future__ import annotations
 
 import datetime
 import threading
+from typing import Any
 
 import pytest
 import redis
@@ -175,6 +176,31 @@ def test_several_strings_with_one_deadline(server: Server) -> None:
         client.close()
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"decode_responses": True}, {"single_connection_client": True}]
+)
+def test_bytes_in_and_bytes_out(server: Server, options: dict[str, Any]) -> None:
+    client: Any = server.client(**options)
+    # Twice, for the second round finds what the first has opened.
+    for _ in range(2):
+        assert client.store(b"a", b"\xff", 50_000)
+        assert client.fetch(b"a") == b"\xff"
+        assert client.fetch(b"missing") is None
+        assert 49_000 < client.pttl("a") <= 50_000
+        client.store_many([(b"b", b"1"), (b"c", b"2")], 50_000)
+        assert client.fetch_many([b"b", b"missing", b"c"]) == [b"1", None, b"2"]
+        assert 49_000 < client.pttl("b") <= 50_000
+        client.store_many([(b"b", b"3")], 0)
+        assert client.store(b"c", b"4", 0)
+        assert (client.pttl("b"), client.pttl("c")) == (-1, -1)
+        with pytest.raises(ResponseError, match="invalid expire time"):
+            client.store(b"c", b"5", -1)
+        client.rpush("list", "x")
+        with pytest.raises(ResponseError, match=r"^WRONGTYPE"):
+            client.fetch(b"list")
+    client.close()
+
+
 # Pipelines
 
 
@@ -196,7 +222,9 @@ def test_errors_in_a_pipeline(client: redis.Redis, transaction: bool) -> None:
     replies = pipe.set("a", 1).incr("list").set("b", 2).execute(raise_on_error=False)
     assert replies[::2] == [True, True]
     assert isinstance(replies[1], ResponseError)
-    with pytest.raises(ResponseError, match=r"Command # 2 \(INCRBY list 1\) of pipeline caused error"):
+    with pytest.raises(
+        ResponseError, match=r"Command # 2 \(INCRBY list 1\) of pipeline caused error"
+    ):
         pipe.set("a", 5).incr("list").set("b", 6).execute()
     assert client.mget(["a", "b"]) == [b"5", b"6"]
 

@@ -1,0 +1,196 @@
+"""Commands straight into an engine's session: no pool, no packing, and nothing to wait for.
+
+``EngineRedis`` and ``AsyncEngineRedis`` each keep one ``DirectSession`` and give it every command
+but those that wait for something (``waits``): these go through a connection of the pool, which
+has an inbox to wait at. One session serves all threads, because the engine runs one command at a
+time; a transaction holds the engine's lock from MULTI to EXEC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
+from redis.exceptions import ExecAbortError, ResponseError
+
+from cacheapp.clients.base import Settings
+from cacheapp.clients.decoding import decode_bytes, reply_error
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.session import Session
+from cacheapp.engine.shortcuts import getter, msetter
+
+__all__ = ["DirectSession", "Queued", "pipeline_waits", "waits"]
+
+#: A pipeline's queued command: its arguments, its name first, and redis-py's options for it.
+Queued = tuple[tuple[Any, ...], dict[str, Any]]
+Annotate = Callable[[Exception, int, tuple[Any, ...]], None]
+
+#: redis-py's options for reading a reply, which callbacks do not take.
+_READ_OPTIONS = frozenset({NEVER_DECODE, EMPTY_RESPONSE, "keys"})
+# redis-py's dict folds the case of every look-up in Python; most names are upper case already.
+_look_up: Callable[[Any, Any], Any] = dict.get
+
+_WAITING_NAMES = (
+    *("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"),
+    *("XREAD", "XREADGROUP", "WAIT", "MONITOR"),
+    *("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"),
+)
+_WAITING = frozenset({*_WAITING_NAMES, *(name.encode() for name in _WAITING_NAMES)})
+
+
+def waits(name: str | bytes) -> bool:
+    """Say whether the command called ``name`` may have its reply delivered later, or several."""
+    return name.upper() in _WAITING
+
+
+def pipeline_waits(commands: Sequence[Queued]) -> bool:
+    """Say whether a pipeline has to go through a connection."""
+    return any(args[0].upper() in _WAITING or EMPTY_RESPONSE in opts for args, opts in commands)
+
+
+class DirectSession:
+    """A session of an engine and what a client needs to use it.
+
+    ``connection`` is connected and is kept, for its session and its settings; ``callbacks`` are
+    redis-py's response callbacks by command name.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_get",
+        "connection",
+        "decode",
+        "encode",
+        "engine",
+        "mset",
+        "session",
+    )
+
+    def __init__(self, connection: Settings, callbacks: Mapping[Any, Any]) -> None:
+        self.connection = connection
+        self.engine = connection.engine
+        self.session: Session = connection.session
+        self.mset = msetter(self.session)
+        self._get = getter(self.session)
+        self._callbacks = callbacks
+        self.encode = connection.encode
+        self.decode = connection.decode
+
+    def callback(self, name: str) -> Callable[..., Any] | None:
+        """Return what parses the replies of the command called ``name`` (upper case)."""
+        found: Callable[..., Any] | None = _look_up(self._callbacks, name)
+        return found
+
+    def close(self) -> None:
+        """End the session."""
+        self.engine.disconnect(self.session)
+
+    def execute(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Run one command and return its reply, parsed by redis-py's callback for it.
+
+        Raises DataError for arguments and ResponseError for an error reply.
+        """
+        try:
+            reply = self.engine.execute(self.session, self.encode(args))
+        except CommandError as error:
+            if EMPTY_RESPONSE in options:
+                return options[EMPTY_RESPONSE]
+            raise reply_error(error) from None
+        return self._parsed(reply, args[0], options)
+
+    def _parsed(self, reply: Any, name: Any, options: dict[str, Any]) -> Any:
+        decode = decode_bytes if NEVER_DECODE in options else self.decode
+        return self._called_back(decode(reply), name, options)
+
+    def _called_back(self, reply: Any, name: Any, options: dict[str, Any]) -> Any:
+        callback = _look_up(self._callbacks, name)
+        if callback is None:
+            if name.isupper():
+                return reply
+            callback = self._callbacks.get(name)
+            if callback is None:
+                return reply
+        if options:
+            return callback(
+                reply, **{key: options[key] for key in options if key not in _READ_OPTIONS}
+            )
+        return callback(reply)
+
+    def run_pipeline(self, commands: Sequence[Queued]) -> list[Any]:
+        """Run commands one after the other; errors stand in the list as exceptions.
+
+        Raises DataError before any has run where an argument cannot be encoded.
+        """
+        execute, session, get = self.engine.execute, self.session, self._get
+        replies: list[Any] = []
+        for encoded in self.connection.pack_commands([args for args, _ in commands]):
+            try:
+                if encoded[0] == b"GET" and len(encoded) == 2:
+                    replies.append(get(encoded[1]))
+                else:
+                    replies.append(execute(session, encoded))
+            except CommandError as error:
+                replies.append(error)
+        return [
+            reply_error(reply)
+            if isinstance(reply, CommandError)
+            else self._parsed(reply, args[0], options)
+            for reply, (args, options) in zip(replies, commands, strict=True)
+        ]
+
+    def run_transaction(self, commands: Sequence[Queued], annotate: Annotate) -> list[Any]:
+        """Run commands between MULTI and EXEC; errors stand in the list as exceptions.
+
+        Where MULTI refuses to queue a command none runs: raises the first such error, after
+        ``annotate``. Raises DataError before any has run where an argument cannot be encoded.
+        """
+        execute, session = self.engine.execute, self.session
+        refused: ResponseError | None = None
+        encoded = self.connection.pack_commands([args for args, _ in commands])
+        with self.engine.lock:
+            execute(session, [b"MULTI"])
+            try:
+                for number, command in enumerate(encoded, 1):
+                    try:
+                        execute(session, command)
+                    except CommandError as error:
+                        if refused is None:
+                            refused = reply_error(error)
+                            annotate(refused, number, commands[number - 1][0])
+                replies = execute(session, [b"EXEC"])
+            except CommandError as error:
+                failure = reply_error(error)
+                if refused is not None and isinstance(failure, ExecAbortError):
+                    raise refused from None
+                raise failure from None
+            finally:
+                # Interrupted before EXEC, the session would go on queueing everybody's commands.
+                if session.queue is not None:
+                    execute(session, [b"DISCARD"])
+        # redis-py decodes the whole of EXEC's reply, NEVER_DECODE or not.
+        return [
+            reply_error(reply)
+            if isinstance(reply, CommandError)
+            else self._called_back(self.decode(reply), args[0], options)
+            for reply, (args, options) in zip(replies, commands, strict=True)
+        ]
+
+    def set_strings(self, pairs: Iterable[tuple[Any, Any]], ttl_ms: int | None) -> None:
+        """Set several strings as one, each due in ``ttl_ms`` milliseconds; None is never.
+
+        Raises DataError, and ResponseError for a time that is not positive, before any is set.
+        """
+        if ttl_ms is not None and ttl_ms <= 0:
+            raise ResponseError("invalid expire time in 'set' command")
+        encode = self.encode
+        encoded: list[Any] = [
+            (name, value)
+            if type(name) is bytes and type(value) is bytes
+            else encode((b"-", name, value))[1:]
+            for name, value in pairs
+        ]
+        try:
+            self.mset(encoded, ttl_ms or 0)
+        except CommandError as error:
+            raise reply_error(error) from None
