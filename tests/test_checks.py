@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.apps import apps
 from django.core.checks import Error, Warning, run_checks  # noqa: A004 - Django's own names
 
 from cacheapp import checks
@@ -143,6 +144,33 @@ def test_an_engine_in_each_of_several_workers(
     found = reported(default={})
     assert [number for number, _, _ in found] == ["cacheapp.W003"] * (count > 1)
     assert all(f"{count} worker" in message for _, message, _ in found)
+
+
+@pytest.mark.parametrize(
+    ("program", "args", "count"),
+    [
+        ("/usr/bin/gunicorn", ["-w", "4", "site.wsgi"], 4),
+        ("uvicorn", ["site.asgi:app", "--workers=3"], 3),
+        ("gunicorn", ["site.wsgi", "--worker-class", "gthread"], 1),
+        ("manage.py", ["runserver", "-w", "4"], 1),
+    ],
+)
+def test_a_server_with_workers_logs_it_as_it_starts(
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    program: str,
+    args: list[str],
+    count: int,
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": "memory://checks"}}
+    monkeypatch.setattr("sys.argv", [program, *args])
+    assert checks.worker_count() == count
+    with caplog.at_level("WARNING", "cacheapp"):
+        apps.get_app_config("cacheapp").ready()
+    assert ["cacheapp.W003" in record.getMessage() for record in caplog.records] == (
+        [True] * (count > 1)
+    )
 
 
 def test_a_server_that_does_not_answer(reported: Reported, settings: Any) -> None:

@@ -1,0 +1,28 @@
+"""The app: it registers the system checks. Nothing is opened when Django starts."""
+
+from __future__ import annotations
+
+import logging
+
+from django.apps import AppConfig
+from django.core.checks import Tags, register
+
+logger = logging.getLogger("cacheapp")
+
+
+class CacheAppConfig(AppConfig):
+    """``INSTALLED_APPS = ["cacheapp", ...]``."""
+
+    name = "cacheapp"
+    verbose_name = "Cache"
+
+    def ready(self) -> None:
+        """Register the checks, under Django's tag ``caches``."""
+        from cacheapp import checks
+
+        for check in checks.CHECKS:
+            register(check, Tags.caches)
+        if checks.is_web_server():
+            # Such a server runs no checks, and is where this one matters.
+            for message in checks.check_workers():
+                logger.warning("%s (%s) %s", message.msg, message.id, message.hint)

@@ -1,0 +1,497 @@
+"""``CacheBackend``: Django's cache on Redis, or on the engine in this process.
+
+It derives from django-redis's RedisCache and keeps its options and its extras; each operation is
+its own, in both a synchronous and a natively asynchronous form. The hot ones (get and set)
+stand here written out, because a call of a function costs as much as the rest of a hit;
+all others are made from ``operations`` and ``structures`` by ``twins``, which also lays the one
+policy over outages around them.
+
+Asynchronous methods wait on ``redis.asyncio`` in the running loop. On memory:// URLs nothing ever
+waits, so there they run the synchronous form at once, without a suspension.
+
+Left out on purpose: culling (MAX_ENTRIES, CULL_FREQUENCY). Redis evicts by its maxmemory policy.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
+
+from cacheapp.cache import operations, structures
+from cacheapp.cache.base import RedisBackend
+from cacheapp.cache.keys import to_milliseconds
+from cacheapp.cache.locks import AsyncDegradingLock, DegradingLock
+from cacheapp.cache.outage import SERVER_ERRORS
+from cacheapp.cache.serializers import STR_TAG
+from cacheapp.cache.steps import adrive, drive, twins
+
+
+def _always(make: Callable[[], Any]) -> Callable[..., Any]:
+    """What a method gives on an empty cache, when that does not depend on its arguments."""
+    return lambda *args, **kwargs: make()
+
+
+def _nothing() -> None:
+    return None
+
+
+_missing = _always(_nothing)
+_no = _always(bool)
+_zero = _always(int)
+_empty_list = _always(list)
+_empty_set = _always(set)
+_empty_dict = _always(dict)
+_end_of_scan = _always(lambda: (0, []))
+
+
+def _none_or_list(
+    self: CacheBackend, key: Any, count: int | None = None, *_: Any, **__: Any
+) -> Any:
+    return None if count is None else []
+
+
+def _none_or_set(self: CacheBackend, key: Any, count: int | None = None, *_: Any, **__: Any) -> Any:
+    return None if count is None else set()
+
+
+def _no_each(self: CacheBackend, key: Any, *members: Any, **_: Any) -> list[bool]:
+    return [False] * len(members)
+
+
+def _amount(self: CacheBackend, key: Any, amount: float, *_: Any, **__: Any) -> float:
+    return float(amount)
+
+
+def _version_above(self: CacheBackend, key: Any, delta: int = 1, version: Any = None) -> Any:
+    return (self.version if version is None else version) + delta
+
+
+def _version_below(self: CacheBackend, key: Any, delta: int = 1, version: Any = None) -> Any:
+    return _version_above(self, key, -delta, version)
+
+
+class CacheBackend(RedisBackend):
+    """The cache of one alias, one object a thread or asynchronous task.
+
+    ``server`` is LOCATION: a URL, or a primary's and its replicas' in a list or one string with
+    commas; ``params`` are the alias's other settings. Raises ImproperlyConfigured for OPTIONS that
+    cannot be, at the first use; opens no connection before.
+
+    Every method takes keys of any type that formats to text, and ``version``. Errors of the
+    server are redis-py's exceptions, unless OPTIONS["IGNORE_EXCEPTIONS"] is set.
+    """
+
+    # The hot operations
+
+    def get(self, key: Any, default: Any = None, version: Any = None, client: Any = None) -> Any:
+        """Return the value at ``key``, or ``default`` if it is missing or cannot be read."""
+        # storage_key(), written out
+        if (
+            version is None
+            and key.__class__ is str
+            and self.key_func is default_key_func
+            and self.key_prefix is self._head_prefix
+            and self.version is self._head_version
+        ):
+            text = self._head + key
+            if len(text) > 250 or not text.isprintable() or " " in text:
+                name = self._unusual_key(text)
+            else:
+                name = text.encode()
+        else:
+            name = self.storage_key(key, version)
+        try:
+            if client is None:
+                raw = (self._reader or self._open_reader()).fetch(name)
+            else:
+                raw = client.get(name)
+        except SERVER_ERRORS as error:
+            if not self._failed(error, writes=False):
+                raise
+            return default
+        if raw is None:
+            return default
+        try:
+            if raw[0] == self._str_tag:
+                return raw[1:].decode()
+        except (IndexError, UnicodeDecodeError):
+            pass  # the codec counts and logs it
+        return self.codec.decode(raw, name, default)
+
+    async def aget(
+        self, key: Any, default: Any = None, version: Any = None, client: Any = None
+    ) -> Any:
+        """See get()."""
+        if client is None and self.client.runs_in_process:
+            return self.get(key, default, version)
+        name = self.storage_key(key, version)
+        try:
+            raw = await (client or self.client.get_async_client(write=False)).get(name)
+        except SERVER_ERRORS as error:
+            if not self._failed(error, writes=False):
+                raise
+            return default
+        self._answered(writes=False)
+        return default if raw is None else self.codec.decode(raw, name, default)
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        client: Any = None,
+        nx: bool = False,
+        xx: bool = False,
+    ) -> bool:
+        """Store ``value`` at ``key`` for ``timeout`` seconds: a number, or None for ever.
+
+        Zero or less removes the key. With ``nx`` only a missing key is set, with ``xx`` only an
+        existing one. Returns whether it was done. Raises SerializationError.
+        """
+        if (
+            version is None
+            and key.__class__ is str
+            and self.key_func is default_key_func
+            and self.key_prefix is self._head_prefix
+            and self.version is self._head_version
+        ):
+            text = self._head + key
+            if len(text) > 250 or not text.isprintable() or " " in text:
+                name = self._unusual_key(text)
+            else:
+                name = text.encode()
+        else:
+            name = self.storage_key(key, version)
+        if value.__class__ is str and self._str_tag == STR_TAG and value.isascii():
+            raw = b"s" + value.encode()
+        else:
+            raw = self.codec.encode(value, name)
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        ttl_ms: int | None
+        if timeout.__class__ is int and timeout > 0:
+            ttl_ms = timeout * 1000
+        else:
+            ttl_ms = None if timeout is None else to_milliseconds(timeout)
+        try:
+            if ttl_ms == 0 or nx or xx or client is not None:
+                return self._run(operations.store(name, raw, ttl_ms, nx, xx), client=client)
+            (self._writer or self._open_writer()).store(name, raw, ttl_ms or 0)
+            return True
+        except SERVER_ERRORS as error:
+            degrades = self._failed(error, writes=True)
+            if client is None and self.client.retries_elsewhere:
+                return self._store_elsewhere(error, degrades, name, raw, ttl_ms, nx, xx)
+            if not degrades:
+                raise
+            return False
+
+    async def aset(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        client: Any = None,
+        nx: bool = False,
+        xx: bool = False,
+    ) -> bool:
+        """See set()."""
+        if client is None and self.client.runs_in_process:
+            return self.set(key, value, timeout, version, None, nx, xx)
+        name = self.storage_key(key, version)
+        raw = self.codec.encode(value, name)
+        ttl_ms = self.ttl_ms(timeout)
+        try:
+            target = client or self.client.get_async_client(write=True)
+            done = await adrive(operations.store(name, raw, ttl_ms, nx, xx), target)
+        except SERVER_ERRORS as error:
+            degrades = self._failed(error, writes=True)
+            if client is None and self.client.retries_elsewhere:
+                return await self._astore_elsewhere(error, degrades, name, raw, ttl_ms, nx, xx)
+            if not degrades:
+                raise
+            return False
+        self._answered(writes=True)
+        return done
+
+    def _store_elsewhere(self, error: BaseException, degrades: bool, *entry: Any) -> bool:
+        """Try the other servers of LOCATION in turn, since REPLICA_READ_ONLY is False."""
+        for index in range(1, self.client.server_count):
+            try:
+                return drive(operations.store(*entry), self.client.client_at(index))
+            except SERVER_ERRORS as next_error:
+                error = next_error
+        if degrades:
+            return False
+        raise error
+
+    async def _astore_elsewhere(self, error: BaseException, degrades: bool, *entry: Any) -> bool:
+        """See _store_elsewhere()."""
+        for index in range(1, self.client.server_count):
+            try:
+                return await adrive(operations.store(*entry), self.client.async_client_at(index))
+            except SERVER_ERRORS as next_error:
+                error = next_error
+        if degrades:
+            return False
+        raise error
+
+    def add(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        client: Any = None,
+    ) -> bool:
+        """Store ``value`` unless ``key`` exists. Returns whether it was stored. See set()."""
+        return self.set(key, value, timeout, version, client, nx=True)
+
+    async def aadd(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        client: Any = None,
+    ) -> bool:
+        """See add()."""
+        return await self.aset(key, value, timeout, version, client, nx=True)
+
+    async def aget_or_set(
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None
+    ) -> Any:
+        """See get_or_set(). ``default`` may also be a coroutine function."""
+        value = await self.aget(key, self._missing_key, version)
+        if value is not self._missing_key:
+            return value
+        if callable(default):
+            default = default()
+            if inspect.isawaitable(default):
+                default = await default
+        await self.aadd(key, default, timeout, version)
+        return await self.aget(key, default, version)
+
+    async def aclose(self, **kwargs: Any) -> None:
+        """Disconnect the running loop's clients of this object; they connect anew when used."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    # Everything else, once for both worlds
+
+    delete, adelete = twins(operations.delete, degraded=_no)
+    has_key, ahas_key = twins(operations.has_key, degraded=_no, writes=False)
+    get_many, aget_many = twins(operations.get_many, degraded=_empty_dict, writes=False)
+    set_many, aset_many = twins(
+        operations.set_many, degraded=lambda self, data, *args, **kwargs: list(data)
+    )
+    delete_many, adelete_many = twins(operations.delete_many, degraded=_missing)
+    touch, atouch = twins(operations.touch, degraded=_no)
+    incr, aincr = twins(operations.incr, degraded=lambda self, key, delta=1, *args, **kwargs: delta)
+    decr, adecr = twins(
+        operations.decr, degraded=lambda self, key, delta=1, *args, **kwargs: -delta
+    )
+    incr_version, aincr_version = twins(operations.incr_version, degraded=_version_above)
+    decr_version, adecr_version = twins(operations.decr_version, degraded=_version_below)
+    clear, aclear = twins(operations.clear, degraded=_no)
+
+    ttl, attl = twins(operations.ttl, degraded=_zero, writes=False)
+    pttl, apttl = twins(operations.pttl, degraded=_zero, writes=False)
+    persist, apersist = twins(operations.persist, degraded=_no)
+    expire, aexpire = twins(operations.expire, degraded=_no)
+    pexpire, apexpire = twins(operations.pexpire, degraded=_no)
+    expire_at, aexpire_at = twins(operations.expire_at, degraded=_no)
+    pexpire_at, apexpire_at = twins(operations.pexpire_at, degraded=_no)
+    keys, akeys = twins(operations.keys, degraded=_empty_list, writes=False)
+    delete_pattern, adelete_pattern = twins(operations.delete_pattern, degraded=_zero)
+
+    scan, ascan = twins(operations.scan, degraded=_end_of_scan, writes=False)
+
+    def iter_keys(
+        self,
+        search: str = "*",
+        itersize: int | None = None,
+        client: Any = None,
+        version: Any = None,
+    ) -> Iterator[str]:
+        """Yield the keys of one version that match the glob ``search``, in no order.
+
+        One SCAN of about ``itersize`` keys at a time. A key that is there throughout is yielded,
+        and may be yielded twice, as SCAN says.
+        """
+        pattern, count = self.search_pattern(search, version), itersize or self.scan_count
+        # One client for all: a cursor means nothing to another replica.
+        client, cursor = client or self.client.get_client(write=False), 0
+        while True:
+            cursor, names = self.scan(cursor, pattern, count, client=client)
+            for name in names:
+                yield self.reverse_key(name, version)
+            if not cursor:
+                return
+
+    async def aiter_keys(
+        self,
+        search: str = "*",
+        itersize: int | None = None,
+        client: Any = None,
+        version: Any = None,
+    ) -> AsyncIterator[str]:
+        """See iter_keys()."""
+        pattern, count = self.search_pattern(search, version), itersize or self.scan_count
+        client, cursor = client or self.client.get_async_client(write=False), 0
+        while True:
+            cursor, names = await self.ascan(cursor, pattern, count, client=client)
+            for name in names:
+                yield self.reverse_key(name, version)
+            if not cursor:
+                return
+
+    def lock(
+        self,
+        key: Any,
+        version: Any = None,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        client: Any = None,
+        thread_local: bool = True,
+    ) -> DegradingLock:
+        """Return redis-py's Lock at ``key``; all times are seconds. Nothing is sent yet.
+
+        ``timeout`` is the lock's life; None is until release(). While IGNORE_EXCEPTIONS holds off
+        an outage, acquire() returns False.
+        """
+        target = client or self.client.get_client(write=True)
+        lock: DegradingLock = target.lock(
+            self.storage_key(key, version),
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            thread_local=thread_local,
+            lock_class=partial(DegradingLock, failed=partial(self._failed, writes=True)),
+        )
+        return lock
+
+    def alock(
+        self,
+        key: Any,
+        version: Any = None,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        client: Any = None,
+        thread_local: bool = True,
+    ) -> AsyncDegradingLock:
+        """Return redis.asyncio's Lock at ``key``, for ``async with``; not a coroutine. See lock().
+
+        Raises RuntimeError outside a running loop.
+        """
+        target = client or self.client.get_async_client(write=True)
+        lock: AsyncDegradingLock = target.lock(
+            self.storage_key(key, version),
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            thread_local=thread_local,
+            lock_class=partial(AsyncDegradingLock, failed=partial(self._failed, writes=True)),
+        )
+        return lock
+
+    # Sets
+
+    sadd, asadd = twins(structures.sadd, degraded=_zero)
+    scard, ascard = twins(structures.scard, degraded=_zero, writes=False)
+    sdiff, asdiff = twins(structures.sdiff, degraded=_empty_set, writes=False)
+    sdiffstore, asdiffstore = twins(structures.sdiffstore, degraded=_zero)
+    sinter, asinter = twins(structures.sinter, degraded=_empty_set, writes=False)
+    sinterstore, asinterstore = twins(structures.sinterstore, degraded=_zero)
+    sismember, asismember = twins(structures.sismember, degraded=_no, writes=False)
+    smembers, asmembers = twins(structures.smembers, degraded=_empty_set, writes=False)
+    smismember, asmismember = twins(structures.smismember, degraded=_no_each, writes=False)
+    smove, asmove = twins(structures.smove, degraded=_no)
+    spop, aspop = twins(structures.spop, degraded=_none_or_set)
+    srandmember, asrandmember = twins(structures.srandmember, degraded=_none_or_list, writes=False)
+    srem, asrem = twins(structures.srem, degraded=_zero)
+    sscan, asscan = twins(structures.sscan, degraded=_empty_set, writes=False)
+    sscan_page, asscan_page = twins(structures.sscan_page, degraded=_end_of_scan, writes=False)
+    sunion, asunion = twins(structures.sunion, degraded=_empty_set, writes=False)
+    sunionstore, asunionstore = twins(structures.sunionstore, degraded=_zero)
+
+    def sscan_iter(
+        self,
+        key: Any,
+        match: str | None = None,
+        count: int | None = 10,
+        version: Any = None,
+        client: Any = None,
+    ) -> Iterator[Any]:
+        """Yield the members of the set at ``key``, those whose text matches ``match``.
+
+        One SSCAN of about ``count`` members at a time.
+        """
+        client, cursor = client or self.client.get_client(write=False), 0
+        while True:
+            cursor, members = self.sscan_page(key, cursor, match, count, version, client=client)
+            yield from members
+            if not cursor:
+                return
+
+    async def asscan_iter(
+        self,
+        key: Any,
+        match: str | None = None,
+        count: int | None = 10,
+        version: Any = None,
+        client: Any = None,
+    ) -> AsyncIterator[Any]:
+        """See sscan_iter()."""
+        client, cursor = client or self.client.get_async_client(write=False), 0
+        while True:
+            cursor, members = await self.asscan_page(
+                key, cursor, match, count, version, client=client
+            )
+            for member in members:
+                yield member
+            if not cursor:
+                return
+
+    # Hashes
+
+    hset, ahset = twins(structures.hset, degraded=_zero)
+    hget, ahget = twins(structures.hget, degraded=_missing, writes=False)
+    hgetall, ahgetall = twins(structures.hgetall, degraded=_empty_dict, writes=False)
+    hdel, ahdel = twins(structures.hdel, degraded=_zero)
+    hlen, ahlen = twins(structures.hlen, degraded=_zero, writes=False)
+    hkeys, ahkeys = twins(structures.hkeys, degraded=_empty_list, writes=False)
+    hexists, ahexists = twins(structures.hexists, degraded=_no, writes=False)
+
+    # Sorted sets
+
+    zadd, azadd = twins(structures.zadd, degraded=_zero)
+    zcard, azcard = twins(structures.zcard, degraded=_zero, writes=False)
+    zcount, azcount = twins(structures.zcount, degraded=_zero, writes=False)
+    zincrby, azincrby = twins(structures.zincrby, degraded=_amount)
+    zpopmax, azpopmax = twins(structures.zpopmax, degraded=_none_or_list)
+    zpopmin, azpopmin = twins(structures.zpopmin, degraded=_none_or_list)
+    zrange, azrange = twins(structures.zrange, degraded=_empty_list, writes=False)
+    zrangebyscore, azrangebyscore = twins(
+        structures.zrangebyscore, degraded=_empty_list, writes=False
+    )
+    zrank, azrank = twins(structures.zrank, degraded=_missing, writes=False)
+    zrem, azrem = twins(structures.zrem, degraded=_zero)
+    zremrangebyscore, azremrangebyscore = twins(structures.zremrangebyscore, degraded=_zero)
+    zrevrange, azrevrange = twins(structures.zrevrange, degraded=_empty_list, writes=False)
+    zrevrangebyscore, azrevrangebyscore = twins(
+        structures.zrevrangebyscore, degraded=_empty_list, writes=False
+    )
+    zscore, azscore = twins(structures.zscore, degraded=_missing, writes=False)

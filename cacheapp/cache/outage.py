@@ -1,0 +1,75 @@
+"""The one policy over a server that does not answer: raise, or degrade to an empty cache.
+
+OPTIONS["IGNORE_EXCEPTIONS"] (django-redis's name; DJANGO_REDIS_IGNORE_EXCEPTIONS for all aliases)
+chooses. Degraded, every operation gives what it gives on an empty cache that keeps nothing, in
+its own return type, and nothing is raised. An outage is logged once when it begins and once when
+it ends, and each failed operation is counted, in both modes.
+
+Left out on purpose: skipping the attempt while an outage lasts (a breaker).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Final
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+logger = logging.getLogger("cacheapp.cache")
+
+#: What counts as a failure of the server: django-redis's own list. ResponseError is in it for
+#: OOM, LOADING, READONLY and their like.
+SERVER_ERRORS: Final = (RedisConnectionError, RedisTimeoutError, ResponseError, TimeoutError)
+
+
+class Outages:
+    """The state of one alias's server in this process. Safe to share between threads.
+
+    ``failures`` counts the operations that failed since the process began. A server that answers
+    reads and refuses writes (a replica, or one out of memory) is one outage, not one a request:
+    it ends when what failed works again.
+    """
+
+    def __init__(self, alias: str, *, degrades: bool) -> None:
+        self.alias = alias
+        self.degrades = degrades
+        self.failures = 0
+        #: Whether an outage lasts; read without the lock, since being late by one is no harm.
+        self.is_open = False
+        self._failing: set[bool] = set()  # holds True while writes fail, False while reads do
+        self._failures_before = 0
+        self._lock = threading.Lock()
+
+    def failed(self, error: BaseException, *, writes: bool) -> bool:
+        """Record that an operation failed. Returns whether its caller degrades (else: raises)."""
+        with self._lock:
+            self.failures += 1
+            begins = not self._failing
+            self._failing.add(writes)
+            if begins:
+                self.is_open = True
+                self._failures_before = self.failures - 1
+        if begins and self.degrades:
+            logger.error(
+                "Cache %r is degraded, as IGNORE_EXCEPTIONS asks, until its server answers: %s: %s",
+                self.alias,
+                type(error).__name__,
+                error,
+            )
+        return self.degrades
+
+    def succeeded(self, *, writes: bool) -> None:
+        """Record that the server answered. A write that works says that reads do."""
+        with self._lock:
+            self._failing.discard(False)
+            if writes:
+                self._failing.clear()
+            ends = self.is_open and not self._failing
+            if ends:
+                self.is_open = False
+            count = self.failures - self._failures_before
+        if ends and self.degrades:
+            logger.warning("Cache %r answers again; %d operations failed", self.alias, count)

@@ -1,0 +1,106 @@
+"""Operations written once for both worlds: generators that ask, and two that wait for answers.
+
+An operation is a generator. It yields a request, a function of a redis-py client, and gets the
+reply sent back; it returns the operation's result. On ``redis.Redis`` a request returns the
+reply, on ``redis.asyncio.Redis`` something to await, and that is all in which ``drive`` and
+``adrive`` differ. Errors are thrown into the generator where the request stands.
+
+``twins`` makes a backend's method and its ``a``-twin out of one operation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, TypeVar
+
+from redis.exceptions import NoScriptError, RedisError
+
+T = TypeVar("T")
+Request = Callable[[Any], Any]
+Steps = Generator[Request, Any, T]
+
+
+def drive(steps: Steps[T], client: Any) -> T:
+    """Run an operation on a synchronous client and return its result."""
+    try:
+        request = next(steps)
+        while True:
+            try:
+                reply = request(client)
+            except RedisError as error:
+                request = steps.throw(error)
+            else:
+                request = steps.send(reply)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def adrive(steps: Steps[T], client: Any) -> T:
+    """Run an operation on an asyncio client and return its result."""
+    try:
+        request = next(steps)
+        while True:
+            try:
+                reply = await request(client)
+            except RedisError as error:
+                request = steps.throw(error)
+            else:
+                request = steps.send(reply)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def twins(
+    operation: Callable[..., Steps[Any]],
+    *,
+    degraded: Callable[..., Any],
+    writes: bool = True,
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return a backend's method for ``operation``, and its asynchronous twin.
+
+    ``degraded`` takes the backend and the method's arguments, and gives what it returns while the
+    server does not answer and IGNORE_EXCEPTIONS is set. Both methods also take ``client=``, a
+    redis-py client or pipeline to use in place of the alias's own.
+    """
+
+    @functools.wraps(operation)
+    def method(self: Any, *args: Any, client: Any = None, **kwargs: Any) -> Any:
+        try:
+            return self._run(operation(self, *args, **kwargs), writes=writes, client=client)
+        except self.server_errors as error:
+            if not self._failed(error, writes=writes):
+                raise
+            return degraded(self, *args, **kwargs)
+
+    @functools.wraps(operation)
+    async def amethod(self: Any, *args: Any, client: Any = None, **kwargs: Any) -> Any:
+        try:
+            return await self._arun(operation(self, *args, **kwargs), writes=writes, client=client)
+        except self.server_errors as error:
+            if not self._failed(error, writes=writes):
+                raise
+            return degraded(self, *args, **kwargs)
+
+    amethod.__name__ = f"a{operation.__name__}"
+    amethod.__qualname__ = f"a{operation.__qualname__}"
+    return method, amethod
+
+
+class Script:
+    """A Lua script of this package: sent by its digest, and whole where the server lacks it."""
+
+    def __init__(self, name: str) -> None:
+        self.text = (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def run(self, keys: list[bytes], args: list[Any]) -> Steps[Any]:
+        """The steps that run it; the result is the script's reply."""
+        try:
+            return (yield lambda client: client.evalsha(self.sha, len(keys), *keys, *args))
+        except NoScriptError:
+            return (yield lambda client: client.eval(self.text, len(keys), *keys, *args))

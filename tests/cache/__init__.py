@@ -1,0 +1,1 @@
+"""Tests of the cache backend, a file for each of its modules."""
