@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from benchmarks.report import render
 from benchmarks.settings import configure
 
-PARTS = ("engine", "redis", "clients", "asyncio", "memory")
+PARTS = ("engine", "redis", "clients", "asyncio", "memory", "server")
+# Parts that compare with a redis-server.
+ON_REDIS = ("redis", "server")
 
 
 @contextlib.contextmanager
@@ -64,6 +66,7 @@ def main() -> int:
         url = options.redis or stack.enter_context(server())
         configure(url)
         from benchmarks import caches, clients, memory
+        from benchmarks import server as front
 
         parts = {
             "engine": caches.on_engine,
@@ -71,11 +74,12 @@ def main() -> int:
             "clients": clients.sync,
             "asyncio": clients.asynchronous,
             "memory": memory.measure,
+            "server": lambda: front.measure(url or ""),
         }
         rows = []
         for name in wanted:
-            if name == "redis" and url is None:
-                print("no redis-server found: the lines on real Redis are left out")
+            if name in ON_REDIS and url is None:
+                print(f"no redis-server found: the lines of {name!r} are left out")
                 continue
             rows += parts[name]()
         print(render(rows))

@@ -34,9 +34,7 @@ def on_engine() -> list[Row]:
     ):
         timings = pair(call)
         rows.append(row(what, timings["cacheapp"], timings["LocMemCache"], target))
-    timings = acompare(
-        {"cacheapp": lambda: ours.aget(KEY), "LocMemCache": lambda: peer.aget(KEY)}
-    )
+    timings = acompare({"cacheapp": lambda: ours.aget(KEY), "LocMemCache": lambda: peer.aget(KEY)})
     rows.append(row("aget hit", timings["cacheapp"], timings["LocMemCache"], 0.02))
     return rows
 

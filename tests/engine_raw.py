@@ -6,6 +6,7 @@ Apart from `raw`, so that tests which need no engine do not import it.
 from __future__ import annotations
 
 import queue
+import time
 from typing import Any
 
 from cacheapp.engine.engine import Engine
@@ -28,16 +29,38 @@ class EngineRaw:
             reply = self._engine.execute(self._session, [encode(arg) for arg in args])
         except CommandError as error:
             raise ReplyError(str(error)) from error
-        if reply is NO_REPLY or reply is BLOCKED:
+        if reply is NO_REPLY:
             return self.receive()
-        return plain(reply)
+        if reply is not BLOCKED:
+            return plain(reply)
+        late = self.receive()
+        if isinstance(late, ReplyError):
+            raise late
+        return late
+
+    def send(self, *args: Argument) -> None:
+        """Run one command; its reply, or ReplyError, waits for `receive`."""
+        try:
+            reply = self._engine.execute(self._session, [encode(arg) for arg in args])
+        except CommandError as error:
+            reply = error
+        if reply is not NO_REPLY and reply is not BLOCKED:
+            self._inbox.put(reply)
 
     def receive(self) -> Any:
         """The next push or late reply; NothingCame when none arrives in five seconds."""
-        try:
-            return plain(self._inbox.get(timeout=RECEIVE_TIMEOUT_S))
-        except queue.Empty:
-            raise NothingCame(f"nothing came in {RECEIVE_TIMEOUT_S} s") from None
+        end = time.monotonic() + RECEIVE_TIMEOUT_S
+        while (left_s := end - time.monotonic()) > 0:
+            due_ms = self._engine.waiters.next_deadline_ms()
+            if due_ms:
+                # The engine does not wait: who waits for it ticks when a timeout is due.
+                due_s = (due_ms + 1) / 1000 - self._engine.clock.time()
+                left_s = min(left_s, max(due_s, 0))
+            try:
+                return plain(self._inbox.get(timeout=left_s))
+            except queue.Empty:
+                self._engine.tick()
+        raise NothingCame(f"nothing came in {RECEIVE_TIMEOUT_S} s")
 
     def close(self) -> None:
         """End the session; safe to call twice."""

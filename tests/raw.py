@@ -49,6 +49,9 @@ class Raw(Protocol):
     def execute(self, *args: Argument) -> Any:
         """Send one command; its reply, or ReplyError raised."""
 
+    def send(self, *args: Argument) -> None:
+        """Send one command whose reply, or ReplyError, `receive` will return."""
+
     def receive(self) -> Any:
         """The next push or late reply; NothingCame when there is none."""
 
@@ -75,7 +78,7 @@ class SocketRaw:
 
     def execute(self, *args: Argument) -> Any:
         """Send one command; its reply, or ReplyError raised. Pushes wait for `receive`."""
-        self._socket.sendall(hiredis.pack_command(tuple(encode(arg) for arg in args)))
+        self.send(*args)
         while isinstance(reply := self._next(), hiredis.PushNotification):
             self._late.append(list(reply))
             if encode(args[0]).upper() in CONFIRMED_BY_PUSH:
@@ -83,6 +86,10 @@ class SocketRaw:
         if isinstance(reply, ReplyError):
             raise reply
         return reply
+
+    def send(self, *args: Argument) -> None:
+        """Send one command whose reply, or ReplyError, `receive` will return."""
+        self._socket.sendall(hiredis.pack_command(tuple(encode(arg) for arg in args)))
 
     def receive(self) -> Any:
         """The next push or late reply; NothingCame when none arrives in five seconds."""

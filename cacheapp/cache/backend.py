@@ -97,11 +97,16 @@ class CacheBackend(RedisBackend):
             and self.key_prefix is self._head_prefix
             and self.version is self._head_version
         ):
-            text = self._head + key
-            if len(text) > 250 or not text.isprintable() or " " in text:
-                name = self._unusual_key(text)
-            else:
-                name = text.encode()
+            name = self._names.get(key)
+            if name is None:
+                text = self._head + key
+                if len(text) > 250 or not text.isprintable() or " " in text:
+                    name = self._unusual_key(text)
+                else:
+                    name = text.encode()
+                    self._made_names += 1
+                    if not self._made_names & 7:
+                        self._names.keep(key, name)
         else:
             name = self.storage_key(key, version)
         try:
@@ -160,11 +165,16 @@ class CacheBackend(RedisBackend):
             and self.key_prefix is self._head_prefix
             and self.version is self._head_version
         ):
-            text = self._head + key
-            if len(text) > 250 or not text.isprintable() or " " in text:
-                name = self._unusual_key(text)
-            else:
-                name = text.encode()
+            name = self._names.get(key)
+            if name is None:
+                text = self._head + key
+                if len(text) > 250 or not text.isprintable() or " " in text:
+                    name = self._unusual_key(text)
+                else:
+                    name = text.encode()
+                    self._made_names += 1
+                    if not self._made_names & 7:
+                        self._names.keep(key, name)
         else:
             name = self.storage_key(key, version)
         if value.__class__ is str and self._str_tag == STR_TAG and value.isascii():

@@ -23,7 +23,7 @@ from django_redis.util import CacheKey
 from cacheapp import conf
 from cacheapp.cache.client import client_class
 from cacheapp.cache.connections import Probe, byte_client, state_of
-from cacheapp.cache.keys import KeyShape, encode_key, to_milliseconds
+from cacheapp.cache.keys import KeyNames, KeyShape, encode_key, to_milliseconds
 from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.serializers import STR_TAG
 from cacheapp.cache.steps import Steps, adrive, drive
@@ -69,7 +69,8 @@ class RedisBackend(RedisCache):
         # What begins the default function's keys while prefix and version are these objects.
         self._head_prefix: Any = self.key_prefix if self._has_plain_keys else object()
         self._head_version = self.version
-        self._head = f"{self.key_prefix}:{self.version}:"
+        self._head = head = f"{self.key_prefix}:{self.version}:"
+        self._made_names = 0
         # redis-py's clients for the hot operations, from the first answer to the next failure.
         self._reader: Any = None
         self._writer: Any = None
@@ -87,7 +88,9 @@ class RedisBackend(RedisCache):
         except (ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
             # Django makes every cache for its checks; ours are to report the error by a number.
             self._client_cls = self.state = self.codec = self._outages = Unusable(error)
+            self._names = KeyNames(head)
             return
+        self._names = self.state.key_names(head)
         self.codec = self.state.codec
         self._outages = self.state.outages
         if self.codec.has_inline_str:

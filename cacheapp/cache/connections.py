@@ -20,6 +20,7 @@ from django_redis.pool import get_connection_factory
 
 from cacheapp import conf
 from cacheapp.cache.errors import LocationError
+from cacheapp.cache.keys import KeyNames
 from cacheapp.cache.outage import Outages
 from cacheapp.cache.serializers import Codec
 from cacheapp.clients import URLError, get_async_client, get_client
@@ -141,6 +142,7 @@ class AliasState:
         self.location = location
         self.params = params
         self.codec = Codec(alias, options)
+        self._names = KeyNames("")
         self.outages = Outages(
             alias,
             degrades=bool(
@@ -159,6 +161,12 @@ class AliasState:
             and not self.factory.uses_own_classes
             and all(url.startswith(f"{ENGINE_SCHEME}://") for url in servers)
         )
+
+    def key_names(self, head: str) -> KeyNames:
+        """Return the names under ``head``; all backends of the alias share them."""
+        if self._names.head != head:
+            self._names = KeyNames(head)
+        return self._names
 
     def async_client(self, url: str) -> Any:
         """Return the running loop's client for ``url``, with this alias's OPTIONS."""

@@ -23,6 +23,9 @@ from cacheapp.cache.errors import InvalidKeyError
 #: Redis's limit of a key, which is a string like any other (proto-max-bulk-len).
 KEY_SIZE_MAX: Final = 512 * 1024 * 1024
 
+#: Names that a ``KeyNames`` holds at most; with keys of 250 characters about two megabytes.
+NAMES_MAX: Final = 4096
+
 # Marks that a key function which formats, joins or replaces leaves as they are. The version's is
 # a number, since a function may do arithmetic with it.
 _KEY_MARK: Final = "Kq7cacheappkeymark7qK"
@@ -47,6 +50,28 @@ def encode_key(text: str) -> bytes:
             "it as the key, for example hashlib.sha256(key).hexdigest()."
         )
     return key
+
+
+class KeyNames(dict[str, bytes]):
+    """The server's keys for often used cache keys under one ``head`` (prefix and version).
+
+    Making and checking a name costs a third of a hit, keeping one costs as much again; so a
+    backend keeps one name in eight that it had to make, which soon are those of hot keys. Holds
+    at most ``NAMES_MAX``, then begins anew. Names that memcached would refuse are not kept, since
+    each use is to warn.
+    """
+
+    __slots__ = ("head",)
+
+    def __init__(self, head: str) -> None:
+        super().__init__()
+        self.head = head
+
+    def keep(self, key: str, name: bytes) -> None:
+        """Remember that ``name`` is the server's key for ``key``."""
+        if len(self) >= NAMES_MAX:
+            self.clear()
+        self[key] = name
 
 
 def to_milliseconds(timeout: float) -> int:

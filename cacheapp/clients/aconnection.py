@@ -32,6 +32,7 @@ from cacheapp.clients.base import CLOSED_TEXT, AsyncEngineParser, Settings, conn
 from cacheapp.clients.decoding import reply_error
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, Push
+from cacheapp.engine.session import Session
 
 __all__ = ["AsyncEngineConnection"]
 
@@ -84,6 +85,8 @@ class AsyncEngineConnection(Settings):
     _due: asyncio.TimerHandle | None = None
 
     def __init__(self, *, url: str | None = None, **settings: Any) -> None:
+        # The inbox itself needs a running loop, and comes with the session.
+        self._items: deque[Any] = deque()
         super().__init__(**(settings if url is None else connection_settings(url, **settings)))
 
     def default_retry(self, retries: int) -> Retry:
@@ -106,6 +109,7 @@ class AsyncEngineConnection(Settings):
     async def on_connect(self) -> None:
         """Open the session, log in, name the client, select the database, tell the callbacks."""
         self._inbox = Inbox()
+        self._items = self._inbox.items
         self._session = self.engine.connect(self._inbox.put, address=f"memory:{self.host}")
         try:
             if self.redis_connect_func is not None:
@@ -205,10 +209,19 @@ class AsyncEngineConnection(Settings):
                 else:
                     if reply is not NO_REPLY and reply is not BLOCKED:
                         put(reply)
+                    if session.closing:
+                        self._hang_up(session)
+                        return
         except BaseException:
             # Replies of the commands before it would be the next caller's.
             self._close()
             raise
+
+    def _hang_up(self, session: Session) -> None:
+        # As a server does after QUIT: what it said can still be read, and then the end.
+        self._session = None
+        self.engine.disconnect(session)
+        self._inbox.put(_CLOSED)
 
     # Reading
 
@@ -216,7 +229,7 @@ class AsyncEngineConnection(Settings):
         """Say whether a reply or message is there. Raises ConnectionError on a closed one."""
         if self._session is None:
             raise RedisConnectionError(CLOSED_TEXT)
-        return bool(self._inbox.items)
+        return bool(self._items)
 
     async def read_response(
         self,
@@ -237,12 +250,13 @@ class AsyncEngineConnection(Settings):
         decode = self._decoder(disable_decoding)
         while True:
             try:
-                if self._session is None:
-                    raise RedisConnectionError(CLOSED_TEXT)
-                inbox = self._inbox
-                if not inbox.items and not await self._arrival(inbox, timeout):
-                    return None
-                reply = inbox.items.popleft()
+                items = self._items
+                if not items:
+                    if self._session is None:
+                        raise RedisConnectionError(CLOSED_TEXT)
+                    if not await self._arrival(self._inbox, timeout):
+                        return None
+                reply = items.popleft()
                 if reply is _CLOSED:
                     raise RedisConnectionError(CLOSED_TEXT)
                 if isinstance(reply, CommandError):

@@ -116,6 +116,9 @@ class LeanAsyncRedis(redis.asyncio.Redis, ByteCommands):  # type: ignore[misc]
                 reply = await exchange(connection, args)
             except connection.retry._supported_errors as error:
                 reply = await self._retry(connection, error, args)
+            if name == "QUIT":
+                # The loop may not have seen the server's end yet when the next command comes.
+                connection.mark_for_reconnect()
         finally:
             pool.give_back(connection)
         options.pop("keys", None)

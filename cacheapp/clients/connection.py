@@ -31,6 +31,7 @@ from cacheapp.clients.base import CLOSED_TEXT, EngineParser, Settings, connectio
 from cacheapp.clients.decoding import PLAIN, decode_bytes, reply_error
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, Push, Reply, Status
+from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import getter
 
 __all__ = ["EngineConnection"]
@@ -49,8 +50,12 @@ class Inbox:
         self._bell: threading.Lock | None = None
 
     def put(self, item: Any) -> None:
-        """Add an item, from any thread, and wake who waits."""
+        """Add an item, from any thread."""
         self.items.append(item)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake who waits, after something was added to ``items``."""
         bell = self._bell
         if bell is not None:
             # Two may ring at once; the second finds it rung already.
@@ -202,10 +207,21 @@ class EngineConnection(Settings, ConnectionInterface):
                 else:
                     if reply is not NO_REPLY and reply is not BLOCKED:
                         put(reply)
+                    if session.closing:
+                        self._hang_up(session)
+                        return
         except BaseException:
             # Replies of the commands before it would be the next caller's.
             self.disconnect()
             raise
+        # Somebody may be reading already: PubSub.ping() while another thread listens.
+        self._inbox.wake()
+
+    def _hang_up(self, session: Session) -> None:
+        # As a server does after QUIT: what it said can still be read, and then the end.
+        self._session = None
+        self.engine.disconnect(session)
+        self._inbox.put(_CLOSED)
 
     # Reading
 

@@ -33,14 +33,14 @@ _look_up: Callable[[Any, Any], Any] = dict.get
 
 _WAITING_NAMES = (
     *("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"),
-    *("XREAD", "XREADGROUP", "WAIT", "MONITOR"),
+    *("XREAD", "XREADGROUP", "WAIT", "MONITOR", "QUIT"),
     *("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"),
 )
 _WAITING = frozenset({*_WAITING_NAMES, *(name.encode() for name in _WAITING_NAMES)})
 
 
 def waits(name: str | bytes) -> bool:
-    """Say whether the command called ``name`` may have its reply delivered later, or several."""
+    """Say whether the command called ``name`` has its reply delivered later, several, or closes."""
     return name.upper() in _WAITING
 
 

@@ -250,7 +250,8 @@ class LeanRedis(redis.Redis, ByteCommands):
                 reply = exchange(connection, args, self._look_out)
             except connection.retry._supported_errors as error:
                 reply = self._retry(connection, error, args)
-            if connection.should_reconnect():
+            # After QUIT the server closes too, but perhaps not before the next command is sent.
+            if connection.should_reconnect() or name == "QUIT":
                 connection.disconnect()
         finally:
             pool.release(connection)

@@ -16,13 +16,18 @@ from cacheapp.engine.errors import (
     INVALID_CURSOR,
     MIN_MAX_NOT_FLOAT,
     MIN_MAX_NOT_STRING,
+    NEGATIVE_TIMEOUT,
     NOT_A_FLOAT,
     NOT_AN_INTEGER,
+    TIMEOUT_NOT_A_FLOAT,
+    TIMEOUT_OUT_OF_RANGE,
     CommandError,
 )
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
+# Beyond it the end of a wait, counted from now, would not fit 64 bits.
+_TIMEOUT_MS_MAX = 2**63 - 2**42
 
 _INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]*)\Z")
 _FLOAT = re.compile(rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\Z")
@@ -31,6 +36,9 @@ _HEX_FLOAT = re.compile(
 )
 _CURSOR = re.compile(rb"[+-]?[0-9]+\Z|\Z")
 _INFINITY = re.compile(rb"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
+
+# Half of parsing a number is making sure of its form: the usual ones are looked up.
+_USUAL = {b"%d" % number: number for number in range(-100, 1001)}
 
 
 def parse_int(
@@ -44,10 +52,11 @@ def parse_int(
     Raises CommandError(error) for anything else: signs other than a leading minus, leading
     zeros, spaces, or a number out of range.
     """
-    if len(raw) <= 20 and _INTEGER.match(raw):
+    value = _USUAL.get(raw)
+    if value is None and len(raw) <= 20 and _INTEGER.match(raw):
         value = int(raw)
-        if low <= value <= high:
-            return value
+    if value is not None and low <= value <= high:
+        return value
     raise CommandError(error)
 
 
@@ -59,6 +68,17 @@ def parse_int32(raw: bytes, error: str | None = None) -> int:
             error or "ERR value is out of range, value must between -2147483648 and 2147483647"
         )
     return value
+
+
+def parse_timeout_ms(raw: bytes) -> int:
+    """The timeout of a blocking command: seconds, with fractions, as whole milliseconds (up)."""
+    timeout = parse_float(raw, TIMEOUT_NOT_A_FLOAT) * 1000
+    # What does not fit 64 bits wraps to a negative number in Redis, and is refused as one.
+    if not -1 < timeout <= INT64_MAX:
+        raise CommandError(NEGATIVE_TIMEOUT)
+    if timeout > _TIMEOUT_MS_MAX:
+        raise CommandError(TIMEOUT_OUT_OF_RANGE)
+    return math.ceil(timeout)
 
 
 def is_canonical_int(raw: bytes) -> bool:
@@ -167,6 +187,9 @@ def glob_matcher(pattern: bytes, ignore_case: bool = False) -> Callable[[bytes],
         *middle, last = rest
         expression += b"".join(b"(?>.*?%s)" % segment for segment in middle if segment)
         expression += b".*" + last
+    if pattern:
+        # In Redis not even a star matches the empty text.
+        expression = b"(?=.)" + expression
     flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
     return re.compile(expression + rb"\Z", flags).match
 

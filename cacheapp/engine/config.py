@@ -1,9 +1,9 @@
 """The engine's parameters: CONFIG's table, its kinds of values, and its error texts.
 
 One row a parameter, by its redis.conf name. Values are kept parsed, for the engine, and printed
-back in Redis's form for CONFIG GET. Parameters that tune what does not exist in a process (TCP,
-replication, threads) are left out on purpose: CONFIG GET does not find them, as in a build of
-Redis that lacks them.
+back in Redis's form for CONFIG GET. Parameters that tune what does not exist (replication,
+threads) are left out on purpose: CONFIG GET does not find them, as in a build of Redis that lacks
+them.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def format_events(flags: frozenset[str]) -> str:
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]+", text):
+        if not re.fullmatch(r"-?[0-9]+", text) or not -(2**63) <= int(text) < 2**63:
             raise ConfigError("argument couldn't be parsed into an integer")
         if not low <= int(text) <= high:
             raise ConfigError(f"argument must be between {low} and {high} inclusive")
@@ -95,9 +95,54 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _memory(low: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = parse_memory(text)
+        if value < low:
+            raise ConfigError(f"argument must be between {low} and {2**63 - 1} inclusive")
+        return value
+
+    return parse
+
+
 def _clamped(low: int, high: int) -> Callable[[str], int]:
     parse_any = _integer(-(2**63), 2**63 - 1)
     return lambda text: min(high, max(low, parse_any(text)))
+
+
+_CLIENT_CLASSES = {"normal": "normal", "slave": "slave", "replica": "slave", "pubsub": "pubsub"}
+
+
+def parse_output_limits(text: str) -> dict[str, tuple[int, int, int]]:
+    """Hard bytes, soft bytes and soft seconds by class from "normal 0 0 0 pubsub 32mb 8mb 60".
+
+    Classes that are not named are not in the answer; a change leaves them as they are.
+    """
+    words = text.split()
+    if len(words) % 4 or not words:
+        raise ConfigError("Wrong number of arguments in buffer limit configuration.")
+    limits = {}
+    for name, *numbers in zip(*[iter(words)] * 4, strict=True):
+        if name.lower() not in _CLIENT_CLASSES:
+            raise ConfigError("Invalid client class specified in buffer limit configuration.")
+        try:
+            hard, soft = map(parse_memory, numbers[:2])
+            seconds = int(numbers[2])
+        except ValueError:
+            seconds = -1
+        if seconds < 0:
+            raise ConfigError(
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration."
+            )
+        limits[_CLIENT_CLASSES[name.lower()]] = (hard, soft, seconds)
+    return limits
+
+
+def format_output_limits(limits: Mapping[str, tuple[int, int, int]]) -> str:
+    """The limits as CONFIG GET prints them."""
+    return " ".join(
+        f"{name} {hard} {soft} {seconds}" for name, (hard, soft, seconds) in limits.items()
+    )
 
 
 def _choice(*names: str) -> Callable[[str], str]:
@@ -151,7 +196,7 @@ def _rows() -> Iterable[Parameter]:
             yield Parameter(
                 f"{kind}-max-listpack-{suffix}",
                 default,
-                size,
+                size if suffix == "entries" else _memory(0),
                 alias=f"{kind}-max-ziplist-{suffix}",
                 help=f"above it a {kind} leaves the packed encoding",
             )
@@ -166,8 +211,8 @@ def _rows() -> Iterable[Parameter]:
     yield Parameter("set-max-intset-entries", "512", size, help="above it a set leaves intset")
     yield Parameter("stream-node-max-entries", "100", size, help="entries of a stream node")
     yield Parameter("stream-node-max-bytes", "4096", parse_memory, help="bytes of a stream node")
-    yield Parameter("hll-sparse-max-bytes", "3000", size, help="above it a counter is dense")
-    yield Parameter("proto-max-bulk-len", "536870912", parse_memory, help="largest string")
+    yield Parameter("hll-sparse-max-bytes", "3000", _memory(0), help="above it a counter is dense")
+    yield Parameter("proto-max-bulk-len", "536870912", _memory(2**20), help="largest string")
     yield Parameter("active-expire-effort", "1", _integer(1, 10), help="share of time for expiry")
     yield Parameter("hz", "10", _clamped(1, 500), help="ticks a second")
     yield Parameter(
@@ -185,8 +230,30 @@ def _rows() -> Iterable[Parameter]:
     yield Parameter("save", "", _choice(""), mutable=False, help="no persistence yet")
 
 
-PARAMETERS: dict[str, Parameter] = {row.name: row for row in _rows()}
-ALIASES: dict[str, str] = {row.alias: row.name for row in _rows() if row.alias}
+def _front_rows() -> Iterable[Parameter]:
+    """What only the TCP front (`cacheapp.server`) reads; kept here so that CONFIG knows it."""
+    int32 = 2**31 - 1
+    yield Parameter("bind", "", str, mutable=False, help="addresses to listen at")
+    yield Parameter("port", "0", _integer(0, 65535), mutable=False, help="TCP port; 0 for none")
+    yield Parameter("unixsocket", "", str, mutable=False, help="path to listen at")
+    yield Parameter("protected-mode", "yes", parse_boolean, help="no strangers without a password")
+    yield Parameter("maxclients", "10000", _integer(1, 2**32 - 1), help="connections at once")
+    yield Parameter("timeout", "0", _integer(0, int32), help="idle seconds; 0 for ever")
+    yield Parameter("tcp-keepalive", "300", _integer(0, int32), help="seconds; 0 for none")
+    yield Parameter(
+        "client-output-buffer-limit",
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+        parse_output_limits,
+        show=format_output_limits,
+        help="bytes of replies that a client may leave unread, by class",
+    )
+    yield Parameter(
+        "client-query-buffer-limit", "1073741824", parse_memory, help="bytes of one request"
+    )
+
+
+PARAMETERS: dict[str, Parameter] = {row.name: row for row in (*_rows(), *_front_rows())}
+ALIASES: dict[str, str] = {row.alias: row.name for row in PARAMETERS.values() if row.alias}
 
 
 def parameter(name: str) -> Parameter:
@@ -221,8 +288,8 @@ class Config:
         self.values: dict[str, Any] = {
             name: row.parse(row.default) for name, row in PARAMETERS.items()
         }
-        self.values.update(parse_options(options or {}))
         self._listeners: list[Callable[[frozenset[str]], None]] = []
+        self.update(parse_options(options or {}))
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -237,6 +304,10 @@ class Config:
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Take over parsed values, all at once, and tell the listeners."""
-        self.values.update(values)
+        for name, value in values.items():
+            if isinstance(value, dict):
+                # Limits by class: those that are not named stay.
+                value = {**self.values[name], **value}
+            self.values[name] = value
         for listener in self._listeners:
             listener(frozenset(values))

@@ -245,6 +245,15 @@ class Database:
         if event is not None and engine.event_flags:
             engine.notify(event, key, self.index)
 
+    def noted(self, key: bytes, event: bytes | None = None) -> None:
+        """As `changed`, for what WATCH and waiting clients do not see: the groups of a stream."""
+        engine = self.engine
+        engine.dirty += 1
+        if self.sizes is not None:
+            self._weigh(key)
+        if event is not None and engine.event_flags:
+            engine.notify(event, key, self.index)
+
     def _weigh(self, key: bytes) -> None:
         """Bring the memory account up to date for `key`."""
         slot = self.slots.get(key)
@@ -379,6 +388,9 @@ class Database:
         """Drop every key, without events; return how many there were."""
         count = len(self.slots)
         self.touch_watchers(None)
+        for key in self.waiters:
+            if key in self.slots:
+                self.engine.waiters.ready(self, key)
         accounted = self.sizes is not None
         if self.sizes is not None:
             self.engine.used_bytes -= sum(self.sizes)
@@ -414,9 +426,9 @@ class Database:
         self.generation += 1
         other.generation += 1
         for database in (self, other):
+            # What is gone counts as well: readers of a stream's group are told.
             for key in database.waiters:
-                if key in database.slots:
-                    self.engine.waiters.ready(database, key)
+                self.engine.waiters.ready(database, key)
 
     # WATCH
 

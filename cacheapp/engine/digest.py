@@ -15,11 +15,12 @@ from cacheapp.engine.database import Database
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.structures.set import Set
 from cacheapp.engine.structures.sortedset import SortedSet
+from cacheapp.engine.structures.stream import SEQUENCE_MASK, Stream
 from cacheapp.engine.values import string_bytes
 
 _SIZE = 20
 # The numbers of the types in Redis's object header.
-_STRING, _LIST, _SET, _ZSET, _HASH = range(5)
+_STRING, _LIST, _SET, _ZSET, _HASH, _MODULE, _STREAM = range(7)
 
 
 def _sha1(data: bytes) -> int:
@@ -35,6 +36,15 @@ def _unordered(digest: int, elements: Iterable[tuple[bytes, bytes]]) -> int:
     """Combine pairs into `digest` whatever their order."""
     for first, second in elements:
         digest ^= _sha1(_mix(_mix(0, first), second).to_bytes(_SIZE, "big"))
+    return digest
+
+
+def _stream(digest: int, stream: Stream) -> int:
+    for node, position in stream.walk():
+        number = node.id(position)
+        digest = _mix(digest, b"%d.%d" % (number >> 64, number & SEQUENCE_MASK))
+        for item in node.pairs(position):
+            digest = _mix(digest, item)
     return digest
 
 
@@ -57,6 +67,8 @@ def _value_number(database: Database, key: bytes, digest: int) -> int:
     elif isinstance(value, Hash):
         digest = _mix(digest, struct.pack(">I", _HASH))
         digest = _unordered(digest, value.items())
+    elif isinstance(value, Stream):
+        digest = _stream(_mix(digest, struct.pack(">I", _STREAM)), value)
     if database.deadline(key) > 0:
         digest ^= _sha1(b"!!expire!!")
     return digest

@@ -22,7 +22,14 @@ from cacheapp.engine.blocking import Waiters
 from cacheapp.engine.clock import Clock, SystemClock
 from cacheapp.engine.config import Config, parse_options
 from cacheapp.engine.database import Database
-from cacheapp.engine.errors import NO_AUTH, OUT_OF_MEMORY, CommandError, ConfigError, subscribed
+from cacheapp.engine.errors import (
+    NO_AUTH,
+    OUT_OF_MEMORY,
+    CommandError,
+    ConfigError,
+    exec_refused,
+    subscribed,
+)
 from cacheapp.engine.eviction import Evictor
 from cacheapp.engine.expiry import expire_cycle
 from cacheapp.engine.notifications import notify
@@ -204,7 +211,9 @@ class Engine:
             return row.handler(session, *args[row.skip :])
         except CommandError as error:
             stat.failed += 1
-            self.stats.count_error(error.code)
+            if not error.counted:
+                error.counted = True
+                self.stats.count_error(error.code)
             raise
         finally:
             stat.calls += 1
@@ -236,6 +245,9 @@ class Engine:
         row = registry.find(args[0])
         if row is not None:
             self.stats.command(row.display).rejected += 1
+            if row.display == "exec":
+                session.discard()
+                raise exec_refused(error)
 
     # Time
 
@@ -253,6 +265,9 @@ class Engine:
             self.epoch += 1
             self._read_clock()
             self._tick()
+            if self.waiters.ready_keys:
+                # A key that was due is gone, which readers of a stream's group are told.
+                self.waiters.serve()
             self.epoch += 1
 
     def _tick(self) -> None:

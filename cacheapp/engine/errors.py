@@ -10,6 +10,9 @@ from __future__ import annotations
 class CommandError(Exception):
     """A reply that is an error; `str(error)` is the line that a client reads after the `-`."""
 
+    # Whether the counters of errors have it already (a script passes errors of its commands on).
+    counted = False
+
     @property
     def code(self) -> str:
         """The first word of the text: ERR, WRONGTYPE, NOAUTH …"""
@@ -37,6 +40,7 @@ STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 INVALID_CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
 TIMEOUT_NOT_AN_INTEGER = "ERR timeout is not an integer or out of range"
 TIMEOUT_NOT_A_FLOAT = "ERR timeout is not a float or out of range"
+TIMEOUT_OUT_OF_RANGE = "ERR timeout is out of range"
 NEGATIVE_TIMEOUT = "ERR timeout is negative"
 NO_AUTH = "NOAUTH Authentication required."
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
@@ -100,6 +104,12 @@ def invalid_expire(command: str) -> CommandError:
     return CommandError(f"ERR invalid expire time in '{command}' command")
 
 
+def exec_refused(error: CommandError) -> CommandError:
+    """The error for an EXEC that was itself refused (it had arguments): it ends the MULTI."""
+    reason = str(error).removeprefix("ERR ")
+    return CommandError(f"EXECABORT Transaction discarded because of: {reason}")
+
+
 def subscribed(command: str) -> CommandError:
     """The error for a command which a RESP2 client may not send while subscribed."""
     return CommandError(
@@ -109,5 +119,6 @@ def subscribed(command: str) -> CommandError:
 
 
 def text(raw: bytes) -> str:
-    """Client bytes inside an error line: one line, no loss (surrogates stand for odd bytes)."""
+    """Client bytes inside an error line, up to a NUL as in C; surrogates stand for odd bytes."""
+    raw = raw.partition(b"\0")[0]
     return raw.replace(b"\r", b" ").replace(b"\n", b" ").decode("utf-8", "surrogateescape")

@@ -9,7 +9,7 @@ called under the engine's lock; it must neither wait nor call the engine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cacheapp.engine.replies import Reply, to_resp2
 
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from cacheapp.engine.registry import Command
 
 Deliver = Callable[[Reply], None]
+
+
+class Front(Protocol):
+    """What a session may ask of the socket behind it. Called under the engine's lock."""
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of a CLIENT LIST line that only a socket has (laddr, fd, omem …)."""
+
+    def hang_up(self) -> None:
+        """Close the connection soon, without sending what it still holds (CLIENT KILL)."""
 
 
 class Session:
@@ -33,6 +43,7 @@ class Session:
         "created_ms",
         "db",
         "engine",
+        "front",
         "id",
         "is_script",
         "last_active_ms",
@@ -59,6 +70,8 @@ class Session:
         self.last_active_ms = engine.now_ms
         self.last_command = "NULL"
         self.address = ""
+        # None where there is no socket: clients in the engine's own process.
+        self.front: Front | None = None
         self.is_script = False
         # Set by QUIT: the front closes once it has sent the reply.
         self.closing = False
@@ -114,6 +127,13 @@ class Session:
         self.watched.clear()
         self.touched = False
 
+    def discard(self) -> None:
+        """Leave MULTI: forget the queue, what spoilt it, and the watches."""
+        self.queue = None
+        self.queue_failed = False
+        self.unwatch()
+        self.refresh()
+
     def describe(self) -> dict[str, Any]:
         """The fields of a CLIENT LIST line, in Redis's order, without what only sockets have."""
         now_ms = self.engine.now_ms
@@ -126,7 +146,7 @@ class Session:
             flags += "d"
         if self.no_evict:
             flags += "e"
-        return {
+        fields = {
             "id": self.id,
             "addr": self.address,
             "laddr": "",
@@ -158,6 +178,9 @@ class Session:
             "lib-name": self.lib_name.decode("ascii"),
             "lib-ver": self.lib_version.decode("ascii"),
         }
+        if self.front is not None:
+            fields.update(self.front.fields())
+        return fields
 
 
 def valid_client_name(name: bytes) -> bool:

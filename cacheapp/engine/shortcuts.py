@@ -25,12 +25,15 @@ Getter = Callable[[bytes], bytes | None]
 MultiGetter = Callable[[Sequence[bytes]], list[bytes | None]]
 Setter = Callable[[bytes, bytes, int], Reply]
 MultiSetter = Callable[[Iterable[tuple[bytes, bytes]], int], Reply]
+# What takes over where a shortcut does not apply: `Engine.execute`, or a front's own with its
+# own exceptions around it.
+Execute = Callable[[Session, list[bytes]], Reply]
 
 
-def getter(session: Session) -> Getter:
+def getter(session: Session, execute: Execute | None = None) -> Getter:
     """A function `get(key)` that does GET for `session`."""
     engine = session.engine
-    clock, execute, stats = engine.clock.time, engine.execute, engine.stats
+    clock, execute, stats = engine.clock.time, execute or engine.execute, engine.stats
 
     def get(key: bytes) -> bytes | None:
         epoch = engine.epoch
@@ -57,10 +60,10 @@ def getter(session: Session) -> Getter:
     return get
 
 
-def mgetter(session: Session) -> MultiGetter:
+def mgetter(session: Session, execute: Execute | None = None) -> MultiGetter:
     """A function `mget(keys)` that does MGET for `session`."""
     engine = session.engine
-    clock, execute, stats = engine.clock.time, engine.execute, engine.stats
+    clock, execute, stats = engine.clock.time, execute or engine.execute, engine.stats
 
     def mget(keys: Sequence[bytes]) -> list[bytes | None]:
         epoch = engine.epoch
@@ -92,16 +95,25 @@ def mgetter(session: Session) -> MultiGetter:
     return mget
 
 
-def setter(session: Session) -> Setter:
+def setter(session: Session, execute: Execute | None = None) -> Setter:
     """A function `set(key, value, ttl_ms)` that does SET key value PX ttl_ms (0: no deadline)."""
     engine = session.engine
-    lock, clock, execute, stats = engine.lock, engine.clock.time, engine.execute, engine.stats
+    clock, stats = engine.clock.time, engine.stats
+    # Called by name: that is a fifth of the whole cheaper than `with`.
+    acquire, release = engine.lock.acquire, engine.lock.release
+    execute = execute or engine.execute
 
     def set_(key: bytes, value: bytes, ttl_ms: int) -> Reply:
-        with lock:
+        acquire()
+        try:
             now = clock()
             db = session.db
-            if now < engine.fast_until and not session.special and db.sizes is None and ttl_ms >= 0:
+            if (
+                now < engine.fast_until
+                and 0 <= ttl_ms < _TTL_MS_MAX
+                and db.sizes is None
+                and not session.special
+            ):
                 slot = db.slots.get(key)
                 engine.epoch += 1
                 if slot is None:
@@ -118,11 +130,13 @@ def setter(session: Session) -> Setter:
                     db.volatile -= 1
                     deadlines[slot] = 0
                 engine.dirty += 1
+                stats.fast_sets += 1
                 if db.watchers:
                     db.touch_watchers_of(key)
-                stats.fast_sets += 1
                 engine.epoch += 1
                 return OK
+        finally:
+            release()
         if ttl_ms:
             return execute(session, [b"SET", key, value, b"PX", b"%d" % ttl_ms])
         return execute(session, [b"SET", key, value])

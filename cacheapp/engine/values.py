@@ -2,7 +2,8 @@
 
     string      bytes, bytearray (changed in place: the `raw` encoding), int (a counter)
     list        collections.deque
-    hash set zset   the classes of `structures`, which answer encoding(), copy() and memory_bytes()
+    hash set zset stream   the classes of `structures`, which answer encoding(), copy() and
+                           memory_bytes()
 
 Functions here are what the commands that do not care about types need: COPY, OBJECT, MEMORY, TYPE.
 """
@@ -19,6 +20,7 @@ from cacheapp.engine.config import Config
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.structures.set import Set
 from cacheapp.engine.structures.sortedset import SortedSet
+from cacheapp.engine.structures.stream import Stream
 
 STRING: Final = (bytes, bytearray, int)
 LIST: Final = deque
@@ -31,6 +33,7 @@ _TYPE_NAMES: dict[type, bytes] = {
     Hash: b"hash",
     Set: b"set",
     SortedSet: b"zset",
+    Stream: b"stream",
 }
 
 # Longest string that Redis allocates together with its object header.

@@ -27,6 +27,8 @@ async def ask(connection: AsyncEngineConnection, *args: Any, **options: Any) -> 
 
 async def test_it_connects_by_itself_and_closes_again(url: str, name: str) -> None:
     connection = AsyncEngineConnection(url=url)
+    with pytest.raises(RedisConnectionError, match="closed"):
+        await connection.read_response()
     assert await ask(connection, "PING") == b"PONG"
     assert connection.is_connected
     assert len(Engine.shared(name).sessions) == 1
@@ -102,6 +104,15 @@ async def test_a_delivery_to_a_loop_that_is_closed_is_dropped(url: str) -> None:
     await asyncio.to_thread(asyncio.run, leave_a_reader_behind())
     assert EngineRedis.from_url(url).publish("news", "one") == 1
     kept[1].close()
+
+
+async def test_a_reply_to_another_task_s_command_ends_the_wait(url: str) -> None:
+    connection = AsyncEngineConnection(url=url)
+    await connection.connect()
+    read = asyncio.create_task(connection.read_response())
+    await asyncio.sleep(0)
+    await connection.send_command("ECHO", "x")
+    assert await read == b"x"
 
 
 async def test_disconnecting_ends_a_read_that_waits(url: str) -> None:
@@ -279,3 +290,15 @@ async def test_a_cancelled_wait_takes_nothing(url: str, waiting_command: str) ->
     with pytest.raises(asyncio.CancelledError):
         await read
     assert not connection.engine.waiters.by_session
+
+
+async def test_after_quit_there_is_the_reply_and_nothing_more(url: str, name: str) -> None:
+    connection = AsyncEngineConnection(url=url)
+    commands = [("ECHO", "x"), ("QUIT",), ("ECHO", "ignored")]
+    await connection.send_packed_command(connection.pack_commands(commands))
+    assert not connection.is_connected
+    assert not Engine.shared(name).sessions
+    assert [await connection.read_response() for _ in range(2)] == [b"x", b"OK"]
+    with pytest.raises(RedisConnectionError, match="closed"):
+        await connection.read_response()
+    assert await ask(connection, "ECHO", "again") == b"again"

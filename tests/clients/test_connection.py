@@ -125,6 +125,15 @@ def test_a_delivery_from_another_thread_ends_the_wait(url: str) -> None:
     thread.join()
 
 
+def test_a_reply_to_another_thread_s_command_ends_the_wait(url: str) -> None:
+    connection = EngineConnection(url=url)
+    connection.connect()
+    thread = threading.Timer(0.05, connection.send_command, ("ECHO", "x"))
+    thread.start()
+    assert connection.read_response(timeout=5) == b"x"
+    thread.join()
+
+
 def test_disconnecting_ends_a_read_that_waits_in_another_thread(url: str) -> None:
     connection = EngineConnection(url=url)
     connection.connect()
@@ -308,3 +317,15 @@ def test_the_connection_s_timeout_may_be_shorter(url: str, waiting_command: str)
         connection.read_response()
     # The session is gone, and with it the waiting: nothing is taken for nobody.
     assert not connection.engine.waiters.by_session
+
+
+def test_after_quit_there_is_the_reply_and_nothing_more(url: str, name: str) -> None:
+    connection = EngineConnection(url=url)
+    commands = [("ECHO", "x"), ("QUIT",), ("ECHO", "ignored")]
+    connection.send_packed_command(connection.pack_commands(commands))
+    assert not connection.is_connected
+    assert not Engine.shared(name).sessions
+    assert [connection.read_response() for _ in range(2)] == [b"x", b"OK"]
+    with pytest.raises(RedisConnectionError, match="closed"):
+        connection.read_response()
+    assert ask(connection, "ECHO", "again") == b"again"

@@ -184,3 +184,12 @@ async def test_a_cancelled_caller_leaves_nothing_for_the_next(
     await asyncio.gather(task, return_exceptions=True)
     assert await client.get("yours") == b"yours"
     assert await client.execute_command("ECHO", "yours") == b"yours"
+
+
+async def test_quitting_closes_a_connection_and_not_the_client(
+    aclient: redis.asyncio.Redis,
+) -> None:
+    await aclient.set("a", 1)
+    assert await aclient.quit() is True
+    assert await aclient.get("a") == b"1"
+    assert await aclient.echo("x") == b"x"

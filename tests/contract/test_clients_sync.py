@@ -409,3 +409,10 @@ def test_waiting_commands_answer_none_when_nothing_comes(client: redis.Redis) ->
     assert client.execute_command("LPOP", "list") == b"x"
     with pytest.raises(ResponseError, match="wrong number of arguments"):
         client.execute_command("SUBSCRIBE")
+
+
+def test_quitting_closes_a_connection_and_not_the_client(client: redis.Redis) -> None:
+    client.set("a", 1)
+    assert client.quit() is True
+    assert client.get("a") == b"1"
+    assert client.echo("x") == b"x"

@@ -77,8 +77,10 @@ def test_get_of_several_patterns_and_of_nothing(server: Server) -> None:
         ),
         (
             ("SET", "databases", 4),
-            "ERR CONFIG SET failed (possibly related to argument 'databases') - can't set "
-            "immutable config",
+            (
+                "ERR CONFIG SET failed (possibly related to argument 'databases') - can't set "
+                "immutable config"
+            ),
         ),
         (
             ("SET", "hz", 5, "hz", 6),
@@ -86,24 +88,32 @@ def test_get_of_several_patterns_and_of_nothing(server: Server) -> None:
         ),
         (
             ("SET", "maxmemory", "lots"),
-            "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be "
-            "a memory value",
+            (
+                "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be "
+                "a memory value"
+            ),
         ),
         (
             ("SET", "maxmemory-policy", "x"),
-            "ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) "
-            "must be one of the following: volatile-lru, volatile-lfu, volatile-random, "
-            "volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction",
+            (
+                "ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) "
+                "must be one of the following: volatile-lru, volatile-lfu, volatile-random, "
+                "volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction"
+            ),
         ),
         (
             ("SET", "maxmemory-samples", 0),
-            "ERR CONFIG SET failed (possibly related to argument 'maxmemory-samples') - argument "
-            "must be between 1 and 2147483647 inclusive",
+            (
+                "ERR CONFIG SET failed (possibly related to argument 'maxmemory-samples') - argument "
+                "must be between 1 and 2147483647 inclusive"
+            ),
         ),
         (
             ("SET", "notify-keyspace-events", "Q"),
-            "ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - "
-            "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
+            (
+                "ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - "
+                "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
+            ),
         ),
         (("REWRITE",), "ERR The server is running without a config file"),
         (("NONSENSE",), "ERR unknown subcommand 'NONSENSE'. Try CONFIG HELP."),

@@ -18,9 +18,7 @@ def test_ping_and_echo(server: Server) -> None:
     assert server.execute("PING") == b"PONG"
     assert server.execute("PING", "hello") == b"hello"
     assert server.execute("ECHO", "hello") == b"hello"
-    assert refused(server, "PING", "a", "b") == (
-        "ERR wrong number of arguments for 'ping' command"
-    )
+    assert refused(server, "PING", "a", "b") == ("ERR wrong number of arguments for 'ping' command")
 
 
 def test_ping_while_subscribed(server: Server) -> None:
@@ -76,8 +74,10 @@ def test_hello_switches_the_protocol(server: Server) -> None:
         ),
         (
             ("AUTH", "x"),
-            "ERR AUTH <password> called without any password configured for the default user. "
-            "Are you sure your configuration is correct?",
+            (
+                "ERR AUTH <password> called without any password configured for the default user. "
+                "Are you sure your configuration is correct?"
+            ),
         ),
         (("AUTH", "a", "b"), "WRONGPASS invalid username-password pair or user is disabled."),
         (("AUTH", "a", "b", "c"), "ERR syntax error"),

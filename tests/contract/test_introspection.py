@@ -66,7 +66,9 @@ def test_getkeys_refuses(server: Server, args: tuple[str, ...], message: str) ->
     assert refused(server, "COMMAND", "GETKEYS", *args) == message
 
 
-@pytest.mark.parametrize("name", ["get", "set", "del", "zadd", "hgetall", "lpush", "expire", "mset"])
+@pytest.mark.parametrize(
+    "name", ["get", "set", "del", "zadd", "hgetall", "lpush", "expire", "mset"]
+)
 def test_command_info_has_the_table_s_facts(server: Server, name: str) -> None:
     row = server.execute("COMMAND", "INFO", name, "nonsense")
     assert row[1] is None
@@ -74,7 +76,14 @@ def test_command_info_has_the_table_s_facts(server: Server, name: str) -> None:
         "get": (2, 1, 1, 1, {b"readonly", b"fast"}, {b"@read", b"@string", b"@fast"}),
         "set": (-3, 1, 1, 1, {b"write", b"denyoom"}, {b"@write", b"@string", b"@slow"}),
         "del": (-2, 1, -1, 1, {b"write"}, {b"@keyspace", b"@write", b"@slow"}),
-        "zadd": (-4, 1, 1, 1, {b"write", b"denyoom", b"fast"}, {b"@write", b"@sortedset", b"@fast"}),
+        "zadd": (
+            -4,
+            1,
+            1,
+            1,
+            {b"write", b"denyoom", b"fast"},
+            {b"@write", b"@sortedset", b"@fast"},
+        ),
         "hgetall": (2, 1, 1, 1, {b"readonly"}, {b"@read", b"@hash", b"@slow"}),
         "lpush": (-3, 1, 1, 1, {b"write", b"denyoom", b"fast"}, {b"@write", b"@list", b"@fast"}),
         "expire": (-3, 1, 1, 1, {b"write", b"fast"}, {b"@keyspace", b"@write", b"@fast"}),

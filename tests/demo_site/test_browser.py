@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -62,9 +63,12 @@ def outcomes(browser: WebDriver) -> list[str]:
     return [badge.text for badge in browser.find_elements(By.CSS_SELECTOR, ".badge")]
 
 
-def heading(browser: WebDriver) -> str:
-    """The page's heading."""
-    return browser.find_element(By.TAG_NAME, "h1").text
+def wait_for_heading(browser: WebDriver, text: str) -> None:
+    """Wait until the page with this heading is there, while the one before it goes."""
+    between = [NoSuchElementException, StaleElementReferenceException]
+    WebDriverWait(browser, 30, ignored_exceptions=between).until(
+        lambda found: text in found.find_element(By.TAG_NAME, "h1").text
+    )
 
 
 def test_miss_hit_edit_miss(served: Demo, browser: WebDriver) -> None:
@@ -74,16 +78,17 @@ def test_miss_hit_edit_miss(served: Demo, browser: WebDriver) -> None:
     assert outcomes(browser) == ["HIT", "HIT"]
 
     browser.find_element(By.LINK_TEXT, "Edit").click()
+    wait_for_heading(browser, "Edit EDDF")
     field = browser.find_element(By.NAME, "name")
     field.clear()
     field.send_keys("Rhein-Main")
     browser.find_element(By.CSS_SELECTOR, "form.edit button").click()
-    WebDriverWait(browser, 30).until(lambda found: heading(found) == "Rhein-Main")
+    wait_for_heading(browser, "Rhein-Main")
     assert outcomes(browser) == ["MISS", "HIT"]
     assert "airport:EDDF" in browser.find_element(By.CSS_SELECTOR, ".message").text
 
     browser.find_element(By.NAME, "q").send_keys("rhein-main\n")
-    WebDriverWait(browser, 30).until(lambda found: "rhein-main" in heading(found))
+    wait_for_heading(browser, "rhein-main")
     assert browser.find_element(By.LINK_TEXT, "Rhein-Main")
     # A style sheet or an image that the policy refused, or any error, would stand here.
     assert [entry["message"] for entry in browser.get_log("browser")] == []

@@ -17,16 +17,21 @@ def fill(run: Run, count: int, *options: str | int) -> None:
         run("SET", f"key:{number}", "x" * 100, *options)
 
 
+def fill_lasting(run: Run, count: int) -> None:
+    for number in range(count):
+        run("SET", f"lasting:{number}", "x" * 100)
+
+
 def test_noeviction_refuses_what_needs_memory_and_nothing_else(engine: Engine, run: Run) -> None:
     run("CONFIG", "SET", "maxmemory", LIMIT)
-    with pytest.raises(CommandError, match="^OOM command not allowed when used memory"):
+    with pytest.raises(CommandError, match=r"^OOM command not allowed when used memory"):
         fill(run, 5000)
     assert engine.used_bytes > LIMIT
     assert run("GET", "key:0") == b"x" * 100
     run("MULTI")
-    with pytest.raises(CommandError, match="^OOM "):
+    with pytest.raises(CommandError, match=r"^OOM "):
         run("SET", "one", "more")
-    with pytest.raises(CommandError, match="^EXECABORT"):
+    with pytest.raises(CommandError, match=r"^EXECABORT"):
         run("EXEC")
     for number in range(100):
         run("DEL", f"key:{number}")
@@ -47,13 +52,11 @@ def test_allkeys_policies_stay_within_the_limit(engine: Engine, run: Run, policy
 )
 def test_volatile_policies_leave_lasting_keys(engine: Engine, run: Run, policy: str) -> None:
     run("CONFIG", "SET", "maxmemory", LIMIT, "maxmemory-policy", policy)
-    for number in range(50):
-        run("SET", f"lasting:{number}", "x" * 100)
+    fill_lasting(run, 50)
     fill(run, 3000, "EX", 1000)
     assert run("EXISTS", *(f"lasting:{number}" for number in range(50))) == 50
-    with pytest.raises(CommandError, match="^OOM "):
-        for number in range(5000):
-            run("SET", f"more:{number}", "x" * 100)
+    with pytest.raises(CommandError, match=r"^OOM "):
+        fill_lasting(run, 5000)
 
 
 def test_lru_keeps_what_is_used(clock: ManualClock, run: Run) -> None:

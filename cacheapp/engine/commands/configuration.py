@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cacheapp.engine.arguments import glob_matcher
-from cacheapp.engine.config import ALIASES, PARAMETERS
+from cacheapp.engine.config import ALIASES, PARAMETERS, Parameter
 from cacheapp.engine.errors import SYNTAX, CommandError, ConfigError, text
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, help_reply
@@ -34,15 +34,17 @@ REWRITE
     shaped=True,
 )  # fmt: skip
 def config_get(ctx: Session, *patterns: bytes) -> Reply:
-    found: dict[bytes, bytes] = {}
+    # By lower-case name; one that is written out is answered as it was written.
+    found: dict[str, tuple[bytes, bytes]] = {}
     names = [*PARAMETERS, *ALIASES]
     for pattern in patterns:
         matches = glob_matcher(pattern, ignore_case=True)
         for name in names:
-            if matches(name.encode()):
+            if name not in found and matches(name.encode()):
+                asked = pattern if pattern.lower() == name.encode() else name.encode()
                 shown = ctx.engine.config.show(ALIASES.get(name, name))
-                found[name.encode()] = shown.encode("utf-8", "surrogateescape")
-    return found
+                found[name] = (asked, shown.encode("utf-8", "surrogateescape"))
+    return dict(found.values())
 
 
 @command(
@@ -53,8 +55,8 @@ def config_get(ctx: Session, *patterns: bytes) -> Reply:
 def config_set(ctx: Session, *pairs: bytes) -> Reply:
     if len(pairs) % 2:
         raise CommandError(SYNTAX)
-    parsed: dict[str, Any] = {}
-    for raw_name, raw_value in zip(pairs[::2], pairs[1::2], strict=True):
+    rows: dict[str, tuple[str, Parameter]] = {}
+    for raw_name in pairs[::2]:
         shown = text(raw_name)
         name = shown.lower()
         row = PARAMETERS.get(ALIASES.get(name, name))
@@ -64,8 +66,11 @@ def config_set(ctx: Session, *pairs: bytes) -> Reply:
             )
         if not row.mutable:
             raise _refused(shown, "can't set immutable config")
-        if row.name in parsed:
+        if row.name in rows:
             raise _refused(shown, "duplicate parameter")
+        rows[row.name] = (shown, row)
+    parsed: dict[str, Any] = {}
+    for (shown, row), raw_value in zip(rows.values(), pairs[1::2], strict=True):
         try:
             parsed[row.name] = row.parse(raw_value.decode("utf-8", "surrogateescape"))
         except ConfigError as error:

@@ -22,8 +22,8 @@ from cacheapp.engine.version import REDIS_VERSION
 _DEFAULT_USER = b"default"
 _HELLO_UNAUTHENTICATED = (
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
-    "version at the same time"
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+    "RESP protocol version at the same time"
 )
 
 

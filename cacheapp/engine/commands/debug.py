@@ -228,7 +228,7 @@ _CHILDREN: dict[bytes, _Child] = {
     b"SLEEP": _Child(_sleep, 1, 1),
     b"OBJECT": _Child(_object, 1, 1),
     b"DIGEST": _Child(_digest, 0, 0),
-    b"DIGEST-VALUE": _Child(_digest_value, 1, 2**31),
+    b"DIGEST-VALUE": _Child(_digest_value, 0, 2**31),
     b"SET-ACTIVE-EXPIRE": _Child(_set_active_expire, 1, 1),
     b"POPULATE": _Child(_populate, 1, 3),
     b"STRINGMATCH-LEN": _Child(_stringmatch_len, 2, 2),

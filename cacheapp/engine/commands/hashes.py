@@ -18,7 +18,7 @@ from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Pairs, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.hash import Hash
-from cacheapp.engine.walking import random_count, scan_options
+from cacheapp.engine.walking import picks, random_count, scan_options
 
 _NOT_AN_INTEGER = "ERR hash value is not an integer"
 _NOT_A_FLOAT = "ERR hash value is not a float"
@@ -224,7 +224,7 @@ def hrandfield(ctx: Session, key: bytes, raw_count: bytes | None = None, *option
     found = ctx.db.read(key, Hash)
     if found is None or not count:
         return []
-    fields = found.random_fields(abs(count), repeat=count < 0)
+    fields = found.random_fields(*picks(count))
     if with_values:
         return Pairs([field, found.get(field)] for field in fields)
     return fields

@@ -133,7 +133,7 @@ def command_help(_ctx: Session) -> Reply:
 
 def _resolved(arguments: list[bytes]) -> Command:
     """The row of the quoted command, or the errors that GETKEYS has for a wrong one."""
-    row = registry.find(arguments[0])
+    row = registry.COMMANDS.get(arguments[0].upper())
     if row is not None and row.children and len(arguments) > 1:
         row = row.children.get(arguments[1].upper())
     if row is None:
@@ -154,6 +154,8 @@ def _positions(row: Command, arguments: list[bytes]) -> list[int]:
     try:
         return row.key_positions(arguments)
     except (CommandError, IndexError, ValueError):
+        if "no_mandatory_keys" in row.flags:
+            return []
         raise CommandError("ERR Invalid arguments specified for command") from None
 
 
@@ -173,9 +175,9 @@ def _info(row: Command) -> list[Any]:
         SetReply(Status(flag.encode()) for flag in sorted(flags)),
         *row.keys,
         SetReply(Status(b"@" + category.encode()) for category in sorted(row.categories)),
-        [tip.encode() for tip in row.tips],
-        [_key_spec(row)] if row.keys[0] else [],
-        [_info(child) for child in row.children.values()],
+        SetReply(tip.encode() for tip in row.tips),
+        SetReply([_key_spec(row)] if row.keys[0] else []),
+        SetReply(_info(child) for child in row.children.values()),
     ]
 
 

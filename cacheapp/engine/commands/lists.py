@@ -1,7 +1,7 @@
 """The commands on lists: a deque of bytes, so both ends are O(1) and so is reading near them.
 
-The middle of a long list is reached from the nearer end. Those that wait for an element (BLPOP and
-its relatives) are not here.
+The middle of a long list is reached from the nearer end. What takes elements off an end, waiting
+for one or not, is in `listpops`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from itertools import islice
 
 from cacheapp.engine.arguments import INT64_MAX, parse_int
 from cacheapp.engine.errors import (
-    NEGATIVE_COUNT,
     NO_SUCH_KEY,
     OUT_OF_RANGE,
     SYNTAX,
     CommandError,
-    wrong_arity,
 )
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import NULL_ARRAY, OK, Reply
+from cacheapp.engine.replies import OK, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.values import LIST
 
@@ -76,120 +74,6 @@ def lpushx(ctx: Session, key: bytes, *elements: bytes) -> Reply:
 )  # fmt: skip
 def rpushx(ctx: Session, key: bytes, *elements: bytes) -> Reply:
     return 0 if ctx.db.edit(key, LIST) is None else rpush(ctx, key, *elements)
-
-
-@command(
-    "LPOP", arity=-2, flags="write fast", keys=(1, 1, 1), key_flags="RW access delete",
-    group="list", complexity="O(N) in the elements returned",
-    summary="Removes and returns the first elements of a list.",
-)  # fmt: skip
-def lpop(ctx: Session, key: bytes, *count: bytes) -> Reply:
-    return _pop(ctx, key, count, "lpop", left=True)
-
-
-@command(
-    "RPOP", arity=-2, flags="write fast", keys=(1, 1, 1), key_flags="RW access delete",
-    group="list", complexity="O(N) in the elements returned",
-    summary="Removes and returns the last elements of a list.",
-)  # fmt: skip
-def rpop(ctx: Session, key: bytes, *count: bytes) -> Reply:
-    return _pop(ctx, key, count, "rpop", left=False)
-
-
-def _pop(ctx: Session, key: bytes, count: tuple[bytes, ...], name: str, *, left: bool) -> Reply:
-    """One element, or with a count a list of as many as there are."""
-    if len(count) > 1:
-        raise wrong_arity(name)
-    wanted = parse_int(count[0], NEGATIVE_COUNT, low=0) if count else 1
-    value = ctx.db.edit(key, LIST)
-    if value is None:
-        return NULL_ARRAY if count else None
-    if not wanted:
-        return []
-    elements = _take(ctx, key, value, wanted, left=left)
-    return elements if count else elements[0]
-
-
-def _take(ctx: Session, key: bytes, value: deque[bytes], count: int, *, left: bool) -> list[bytes]:
-    """Remove `count` elements, or all there are, from one end of a list."""
-    pop = value.popleft if left else value.pop
-    elements = [pop() for _ in range(min(count, len(value)))]
-    ctx.db.removed_from(key, value, b"lpop" if left else b"rpop")
-    return elements
-
-
-def _lmpop_keys(args: list[bytes]) -> list[int]:
-    return list(range(2, 2 + parse_int(args[1], SYNTAX, low=1, high=max(1, len(args) - 3))))
-
-
-@command(
-    "LMPOP", arity=-4, flags="write movablekeys", keys=_lmpop_keys, key_flags="RW access delete",
-    group="list", since="7.0.0", complexity="O(N+M) in the keys and the elements returned",
-    summary="Removes and returns elements from the first list that is not empty.",
-)  # fmt: skip
-def lmpop(ctx: Session, numkeys: bytes, *arguments: bytes) -> Reply:
-    key_count = parse_int(numkeys, "ERR numkeys should be greater than 0", low=1)
-    if key_count >= len(arguments):
-        raise CommandError(SYNTAX)
-    left = _is_left(arguments[key_count])
-    count = None
-    words = iter(arguments[key_count + 1 :])
-    for word in words:
-        raw = next(words, None)
-        if count is not None or word.upper() != b"COUNT" or raw is None:
-            raise CommandError(SYNTAX)
-        count = parse_int(raw, "ERR count should be greater than 0", low=1)
-    for key in arguments[:key_count]:
-        value = ctx.db.edit(key, LIST)
-        if value is not None:
-            return [key, _take(ctx, key, value, count or 1, left=left)]
-    return NULL_ARRAY
-
-
-def _is_left(word: bytes) -> bool:
-    end = word.upper()
-    if end not in (b"LEFT", b"RIGHT"):
-        raise CommandError(SYNTAX)
-    return end == b"LEFT"
-
-
-@command(
-    "LMOVE", arity=5, flags="write denyoom", keys=(1, 2, 1), key_flags="RW access delete insert",
-    group="list", since="6.2.0",
-    summary="Takes an element from one end of a list to an end of another and returns it.",
-)  # fmt: skip
-def lmove(ctx: Session, source: bytes, target: bytes, origin: bytes, end: bytes) -> Reply:
-    from_left, to_left = _is_left(origin), _is_left(end)
-    return _move(ctx, source, target, from_left=from_left, to_left=to_left)
-
-
-@command(
-    "RPOPLPUSH", arity=3, flags="write denyoom", keys=(1, 2, 1),
-    key_flags="RW access delete insert", group="list", since="1.2.0",
-    summary="Takes the last element of a list to the front of another and returns it.",
-)  # fmt: skip
-def rpoplpush(ctx: Session, source: bytes, target: bytes) -> Reply:
-    return _move(ctx, source, target, from_left=False, to_left=True)
-
-
-def _move(
-    ctx: Session, source: bytes, target: bytes, *, from_left: bool, to_left: bool
-) -> bytes | None:
-    db = ctx.db
-    value = db.edit(source, LIST)
-    if value is None:
-        return None
-    other = db.edit(target, LIST)
-    element: bytes = value.popleft() if from_left else value.pop()
-    if other is None:
-        db.put(target, other := deque())
-    if to_left:
-        other.appendleft(element)
-    else:
-        other.append(element)
-    db.changed(target, b"lpush" if to_left else b"rpush")
-    db.removed_from(source, value, b"lpop" if from_left else b"rpop")
-    return element
 
 
 @command(

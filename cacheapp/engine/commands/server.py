@@ -36,7 +36,7 @@ def _server(ctx: Session) -> Section:
         "arch_bits": 64 if sys.maxsize > 2**32 else 32,
         "process_id": os.getpid(),
         "run_id": engine.run_id,
-        "tcp_port": 0,
+        "tcp_port": engine.config["port"],
         "server_time_usec": int(engine.now * 1_000_000),
         "uptime_in_seconds": uptime,
         "uptime_in_days": uptime // 86400,

@@ -14,7 +14,7 @@ from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply, SetReply
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.set import Set, intersection, intersection_size, union
-from cacheapp.engine.walking import counted_keys, random_count, scan_options
+from cacheapp.engine.walking import counted_keys, picks, random_count, scan_options
 
 # SPOP with a count rebuilds the set from what is left, where that is less than a fifth of it.
 _REBUILD_FACTOR = 5
@@ -138,7 +138,7 @@ def srandmember(ctx: Session, key: bytes, raw_count: bytes | None = None, *optio
     found = ctx.db.read(key, Set)
     if found is None or not count:
         return []
-    return found.random_members(abs(count), repeat=count < 0)
+    return found.random_members(*picks(count))
 
 
 @command(

@@ -14,7 +14,7 @@ from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Pairs, Reply, format_double
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.sortedset import SortedSet
-from cacheapp.engine.walking import counted_keys, random_count, scan_options
+from cacheapp.engine.walking import counted_keys, picks, random_count, scan_options
 
 _ADD_OPTIONS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
 _NO_OPTIONS: frozenset[bytes] = frozenset()
@@ -24,9 +24,7 @@ _WHOLE_MAX = 2**62
 
 
 def _check_options(options: frozenset[bytes] | set[bytes], pairs: tuple[bytes, ...]) -> None:
-    """Raise for what Redis refuses in ZADD before it reads any score."""
-    if len(pairs) % 2 or not pairs:
-        raise CommandError(SYNTAX)
+    """Raise for options of ZADD that do not go together, or not with as many pairs."""
     if b"NX" in options and b"XX" in options:
         raise CommandError("ERR XX and NX options at the same time are not compatible")
     if len(options & {b"NX", b"GT", b"LT"}) > 1:
@@ -61,10 +59,14 @@ def zadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     start = 0
     while start < len(arguments) and arguments[start].upper() in _ADD_OPTIONS:
         start += 1
+    pairs = arguments[start:]
+    if len(pairs) % 2 or not pairs:
+        raise CommandError(SYNTAX)
     if not start:
-        return _add(ctx, key, _NO_OPTIONS, arguments)
+        return _add(ctx, key, _NO_OPTIONS, pairs)
     options = {word.upper() for word in arguments[:start]}
-    return _add(ctx, key, options, arguments[start:])
+    _check_options(options, pairs)
+    return _add(ctx, key, options, pairs)
 
 
 @command(
@@ -83,7 +85,6 @@ def _add(
     pairs: tuple[bytes, ...],
 ) -> Reply:
     """ZADD of `pairs` (score, member in turn) under `options`."""
-    _check_options(options, pairs)
     scores = [parse_float(raw) for raw in pairs[::2]]
     db, limits = ctx.db, ctx.engine.config.values
     entries_max = limits["zset-max-listpack-entries"]
@@ -269,7 +270,7 @@ def zrandmember(ctx: Session, key: bytes, raw_count: bytes | None = None, *optio
     found = ctx.db.read(key, SortedSet)
     if found is None or not count:
         return []
-    entries = found.random_entries(abs(count), repeat=count < 0)
+    entries = found.random_entries(*picks(count))
     if with_scores:
         return Pairs([member, score] for score, member in entries)
     return [member for _, member in entries]

@@ -61,7 +61,7 @@ def exec_(ctx: Session) -> Reply:
             replies.append(reply)
         return replies
     finally:
-        _discard(ctx)
+        ctx.discard()
 
 
 def _watch_failed(ctx: Session) -> bool:
@@ -73,13 +73,6 @@ def _watch_failed(ctx: Session) -> bool:
     return ctx.touched
 
 
-def _discard(ctx: Session) -> None:
-    ctx.queue = None
-    ctx.queue_failed = False
-    ctx.unwatch()
-    ctx.refresh()
-
-
 @command(
     "DISCARD", arity=1, flags="noscript loading stale fast allow_busy", group="transactions",
     since="2.0.0", complexity="O(N), when N is the number of queued commands",
@@ -88,7 +81,7 @@ def _discard(ctx: Session) -> None:
 def discard(ctx: Session) -> Reply:
     if ctx.queue is None:
         raise CommandError(DISCARD_WITHOUT_MULTI)
-    _discard(ctx)
+    ctx.discard()
     return OK
 
 

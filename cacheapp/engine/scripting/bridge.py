@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine import registry
-from cacheapp.engine.errors import CommandError
-from cacheapp.engine.replies import NULL_ARRAY, Reply, to_resp2
+from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError
+from cacheapp.engine.replies import NULL_ARRAY, Reply, Status, to_resp2
 from cacheapp.engine.scripting.conversion import size_bytes, to_lua
 from cacheapp.engine.session import Session
 from cacheapp.engine.version import REDIS_VERSION
@@ -30,8 +30,8 @@ _LEVELS = (logging.DEBUG, logging.INFO, logging.INFO, logging.WARNING)
 _REPLICATION_ALL = 3
 # A script that has written may take this many times the limit before it is stopped.
 _WRITTEN_FACTOR = 10
-# Replies up to this size find room without a look at how much Lua has in use.
-_SMALL_REPLY_BYTES = 64 * 1024
+# What scripts may fill; Lua's own limit leaves the host some room above it.
+MEMORY_BYTES_MAX = 128 * 1024**2
 
 _NO_COMMAND = "ERR Please specify at least one argument for this redis lib call"
 _BAD_ARGUMENT = "ERR Lua redis lib command arguments must be strings or integers"
@@ -56,10 +56,13 @@ class Bridge:
         self._session.is_script = True
         self._raised = _Raised()
         self._message: bytes | None = None
+        self._counted = False
         # What no script may handle: an interrupt, a fault of ours. `finish` raises it again.
         self._exception: BaseException | None = None
         self._read_only = False
+        self._may_grow = True
         self._wrote = False
+        self._extended = False
         self.sandbox: Sandbox | None = None
 
     @property
@@ -67,8 +70,12 @@ class Bridge:
         """What redis.setresp chose, 2 unless it was called."""
         return self._session.protocol
 
-    def begin(self, caller: Session, *, read_only: bool) -> None:
-        """Get ready for a script of `caller`; `read_only` refuses commands that write."""
+    def begin(self, caller: Session, *, read_only: bool, may_grow: bool) -> None:
+        """Get ready for a script of `caller`.
+
+        `read_only` refuses commands that write, `may_grow=False` those that may need memory,
+        unless the script has written already.
+        """
         session = self._session
         session.db = caller.db
         session.user = caller.user
@@ -76,7 +83,9 @@ class Bridge:
         session.protocol = 2
         session.authenticated = True
         self._read_only = read_only
+        self._may_grow = may_grow
         self._wrote = False
+        self._extended = False
         self._message = None
         self._exception = None
 
@@ -97,17 +106,19 @@ class Bridge:
         """What sandbox.lua calls for itself."""
         return {b"take_error": self._take_error, b"overdue": self._overdue}
 
-    def _take_error(self) -> bytes | None:
+    def _take_error(self) -> tuple[bytes | None, bool]:
+        """What was raised, and whether it has been counted as an error already."""
         message, self._message = self._message, None
-        return message
+        return message, self._counted
 
     def _overdue(self) -> Any:
         """The message with which to stop the script, or (None, seconds) to let it go on."""
         limit_ms = self._engine.config["lua-time-limit"]
-        if self._wrote:
-            self._wrote = False
+        if self._wrote and not self._extended:
+            self._extended = True
             return None, limit_ms * (_WRITTEN_FACTOR - 1) / 1000
-        return b"ERR Script stopped: it ran longer than lua-time-limit (%d ms) allows" % limit_ms
+        message = b"ERR Script stopped: it ran longer than lua-time-limit (%d ms) allows" % limit_ms
+        return message + b"; what it has written stays" if self._wrote else message
 
     # The redis table
 
@@ -145,19 +156,20 @@ class Bridge:
             b"acl_check_cmd": self._acl_check_cmd,
         }
 
-    def _fail(self, message: str) -> _Raised:
+    def _fail(self, message: str, *, counted: bool = False) -> _Raised:
         self._message = message.encode("utf-8", "surrogateescape")
+        self._counted = counted
         return self._raised.with_traceback(None)
 
     def _call(self, *args: Any) -> Any:
         try:
             return self._perform(args)
         except CommandError as error:
-            message = str(error)
+            message, counted = str(error), error.counted
         except BaseException as exception:  # noqa: BLE001 - `finish` raises it again
             self._exception = exception
-            message = _INTERRUPTED
-        raise self._fail(message)
+            message, counted = _INTERRUPTED, True
+        raise self._fail(message, counted=counted)
 
     def _pcall(self, *args: Any) -> Any:
         try:
@@ -167,47 +179,57 @@ class Bridge:
                 self._exception = error
                 raise self._fail(_INTERRUPTED) from None
             message = str(error).encode("utf-8", "surrogateescape")
+            if not error.counted:
+                return self._table({b"err": message})
             return self._table({b"err": message, b"ignore_error_stats_update": True})
 
     def _perform(self, args: tuple[Any, ...]) -> Any:
         arguments = [arg if type(arg) is bytes else _printed(arg) for arg in args]
         if not arguments:
             raise CommandError(_NO_COMMAND)
-        row = self._row(arguments)
-        session = self._session
+        try:
+            row = registry.lookup(arguments)
+        except CommandError as error:
+            wrong_arity = str(error).startswith("ERR wrong number")
+            message = _WRONG_ARITY if wrong_arity else _UNKNOWN
+            raise self._refused(message, registry.find(arguments[0])) from None
         if "noscript" in row.flags:
-            raise CommandError(_NOT_ALLOWED)
+            raise self._refused(_NOT_ALLOWED, row)
         if row.is_write:
             if self._read_only:
-                raise CommandError(_READ_ONLY)
+                raise self._refused(_READ_ONLY, row)
+            if row.deny_oom and not self._may_grow and not self._wrote:
+                raise self._refused(OUT_OF_MEMORY, row)
             self._wrote = True
+        session = self._session
         reply = self._engine.call(session, row, arguments)
         kind = type(reply)
         if kind is int:
             return reply
-        if reply is None or reply is NULL_ARRAY:
-            return None if session.protocol == 3 else False
-        if row.shaped and session.protocol == 2:
-            reply = to_resp2(reply)
-        return self._handed_over(reply)
-
-    def _row(self, arguments: list[bytes]) -> registry.Command:
-        try:
-            return registry.lookup(arguments)
-        except CommandError as error:
-            wrong_arity = str(error).startswith("ERR wrong number")
-        raise CommandError(_WRONG_ARITY if wrong_arity else _UNKNOWN)
-
-    def _handed_over(self, reply: Reply) -> Any:
-        """`reply` as Lua values, if there is room for them."""
-        assert self.sandbox is not None
-        if type(reply) is bytes:
-            if not self.sandbox.room_for(len(reply)):
+        sandbox = self.sandbox
+        assert sandbox is not None
+        if kind is bytes:
+            if sandbox.used() + len(reply) > MEMORY_BYTES_MAX:
                 raise CommandError(_NO_MEMORY)
             return reply
-        if not self.sandbox.room_for(size_bytes(reply)):
+        if reply is None or reply is NULL_ARRAY:
+            return None if session.protocol == 3 else False
+        if kind is Status and sandbox.used() < MEMORY_BYTES_MAX:
+            return sandbox.table({b"ok": bytes(reply)})
+        if row.shaped and session.protocol == 2:
+            reply = to_resp2(reply)
+        if not sandbox.room_for(size_bytes(reply)):
             raise CommandError(_NO_MEMORY)
-        return to_lua(reply, self._session.protocol, self.sandbox.table)
+        return to_lua(reply, session.protocol, sandbox.table)
+
+    def _refused(self, message: str, row: registry.Command | None) -> CommandError:
+        """Count a command that a script may not run, or not so; its error."""
+        error = CommandError(message)
+        error.counted = True
+        self._engine.stats.count_error(error.code)
+        if row is not None:
+            self._engine.stats.command(row.display).rejected += 1
+        return error
 
     def _table(self, content: Any) -> Any:
         assert self.sandbox is not None

@@ -1,11 +1,12 @@
 """Values between Lua and Redis.
 
 Lua to Redis: a result that is no table crosses as itself. A table is flattened in Lua to one text
-(see `sandbox.lua`), since walking a Lua table from outside could run metamethods, or end in a
+(see `results.lua`), since walking a Lua table from outside could run metamethods, or end in a
 memory error, where nothing protects the walker. Each element is a sign, a number, a newline:
 
     $n + n bytes  string        :x      number          #t #f  boolean       _  nil, functions
     -n + n bytes  error         +n      status          =n     verbatim      (n big number
+    !n + n bytes  error that the counters of errors have already
     *n            array of n    %n      map of n pairs  ~n     set of n      ,x double
 
 Redis to Lua follows Redis's table: null is false (nil after redis.setresp(3)), a status is a table
@@ -70,8 +71,10 @@ class Unflatten:
             return scalar(head == b"t", self._protocol)
         if sign == b"_":
             return None
-        if sign == b"-":
-            return error_from(self._take(int(head)))
+        if sign in (b"-", b"!"):
+            error = error_from(self._take(int(head)))
+            error.counted = sign == b"!"
+            return error
         if sign == b"+":
             return Status(one_line(self._take(int(head))))
         if sign == b",":

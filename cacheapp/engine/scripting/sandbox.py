@@ -17,17 +17,14 @@ The clock is Lua's os.clock, the processor time of this process.
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import Reply
+from cacheapp.engine.scripting.bridge import MEMORY_BYTES_MAX, Bridge
 from cacheapp.engine.scripting.conversion import Unflatten, error_from, one_line, scalar, truncated
 from cacheapp.engine.scripting.libraries import bits, bytes_double, double_bytes
 
-if TYPE_CHECKING:
-    from cacheapp.engine.scripting.bridge import Bridge
-
-MEMORY_BYTES_MAX = 128 * 1024**2
 # Above what scripts may fill, for what the host itself puts into Lua.
 _HOST_ROOM_BYTES = 16 * 1024**2
 # Beyond this much in use after a script, garbage is collected before the next one.
@@ -81,6 +78,7 @@ class Sandbox:
         self._compile, self._run = driver[b"compile"], driver[b"run"]
         self._run_tables, self._collect = driver[b"run_tables"], driver[b"collect"]
         driver[b"patterns"](_source("patterns"))
+        driver[b"results"](_source("results"))
         library = driver[b"library"]
         for name, natives in _LIBRARIES.items():
             library(name.encode(), _source(name), *natives)
@@ -132,8 +130,10 @@ class Sandbox:
         if kind == b"failure":
             text = rest[0][:100].decode("utf-8", "surrogateescape")
             raise CommandError(f"ERR Error running script {sha}, {text}")
-        message, line, _counted = rest
-        raise error_from(message + b" script: %s, on @user_script:%d." % (sha.encode(), line))
+        message, line, counted = rest
+        failure = error_from(message + b" script: %s, on @user_script:%d." % (sha.encode(), line))
+        failure.counted = counted
+        raise failure
 
 
 def _no_attributes(_owner: object, name: object, _is_setting: bool) -> str:

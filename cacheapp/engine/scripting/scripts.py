@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from cacheapp.engine.errors import NO_SCRIPT, CommandError, text
+from cacheapp.engine.errors import NO_SCRIPT, OUT_OF_MEMORY, CommandError, text
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.scripting.bridge import Bridge
 from cacheapp.engine.scripting.sandbox import Sandbox
@@ -65,7 +65,7 @@ class Scripts:
         script = self._scripts.get(sha.lower().decode("latin-1"))
         if script is None:
             raise CommandError(NO_SCRIPT)
-        return script
+        return self._used(script)
 
     def load(self, source: bytes) -> Script:
         """The script with this text, kept until `flush`; an error if it does not compile."""
@@ -81,10 +81,13 @@ class Scripts:
             script = Script(sha, source)
             script.chunk(self._ready())
             self._forget_old()
-        elif not script.loaded:
-            # To the end: the order is that of the last use.
-            del self._scripts[sha]
-        self._scripts[sha] = script
+        return self._used(script)
+
+    def _used(self, script: Script) -> Script:
+        """Keep the scripts of EVAL in the order of their last use."""
+        if not script.loaded:
+            self._scripts.pop(script.sha, None)
+            self._scripts[script.sha] = script
         return script
 
     def flush(self) -> None:
@@ -104,14 +107,22 @@ class Scripts:
         """Run `script` for `caller`; its result in RESP3's shape, or CommandError."""
         sandbox = self._ready()
         assert self._bridge is not None
+        may_grow = self._may_grow()
         if script.flags is not None:
             if read_only and "no-writes" not in script.flags:
                 raise CommandError(
                     "ERR Can not execute a script with write flag using *_ro command."
                 )
             read_only = read_only or "no-writes" in script.flags
-        self._bridge.begin(caller, read_only=read_only)
+            if not may_grow and not script.flags & {"allow-oom", "no-writes"}:
+                raise CommandError(OUT_OF_MEMORY)
+            may_grow = may_grow or "allow-oom" in script.flags
+        self._bridge.begin(caller, read_only=read_only, may_grow=may_grow)
         return sandbox.run(script.chunk(sandbox), script.sha, keys, arguments)
+
+    def _may_grow(self) -> bool:
+        limit: int = self._engine.config["maxmemory"]
+        return not limit or self._engine.used_bytes <= limit
 
     def _ready(self) -> Sandbox:
         if self._sandbox is None or self._sandbox.broken:

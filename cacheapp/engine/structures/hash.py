@@ -98,7 +98,7 @@ class Hash:
             return next(islice(self._fields, random.randrange(len(self._fields)), None))
         return self._indexed().choice()
 
-    def random_fields(self, count: int, *, repeat: bool) -> list[bytes]:
+    def random_fields(self, count: int, repeat: bool) -> list[bytes]:
         """`count` fields, with repetition or all different (then no more than there are)."""
         if not repeat and count >= len(self._fields):
             return list(self._fields)

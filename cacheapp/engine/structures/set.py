@@ -42,9 +42,12 @@ class Set:
 
     @classmethod
     def of(cls, members: Iterable[bytes], entries_max: int) -> Set:
-        """A new set, its encoding decided by what is in it and the limit of an intset."""
+        """A new set, its encoding decided by what is in it and the limit of an intset.
+
+        A `set` of Python's is taken over, not copied.
+        """
         made = cls()
-        made._members = set(members)
+        made._members = members if type(members) is set else set(members)
         made.intset = len(made._members) <= entries_max and all(map(_is_integer, made._members))
         return made
 
@@ -91,7 +94,7 @@ class Set:
             return next(islice(self._members, random.randrange(len(self._members)), None))
         return self._indexed().choice()
 
-    def random_members(self, count: int, *, repeat: bool) -> list[bytes]:
+    def random_members(self, count: int, repeat: bool) -> list[bytes]:
         """`count` members, with repetition or all different (then no more than there are)."""
         if not repeat and count >= len(self._members):
             return self.members()

@@ -226,7 +226,7 @@ class SortedSet:
             self._index = ScanIndex(self._scores)
         return self._index.scan(cursor, count)
 
-    def random_entries(self, count: int, *, repeat: bool) -> list[Entry]:
+    def random_entries(self, count: int, repeat: bool) -> list[Entry]:
         """`count` entries, with repetition or all different (then no more than there are)."""
         size = len(self._scores)
         if not repeat and count >= size:

@@ -103,7 +103,8 @@ def _opening(mix: list[Any], airports: int, seed: int) -> str:
     )
     return (
         f"{len(mix):,} requests ({kinds}), seed {seed}\n"
-        f"{airports:,} airports; Python {platform.python_version()}, Django {django.__version__}\n"
+        f"{airports:,} airports; "
+        f"Python {platform.python_version()}, Django {django.__version__}\n\n"
     )
 
 

@@ -1,0 +1,507 @@
+"""The stream: entries in the order of their ids, packed by the hundred.
+
+An id is one integer, milliseconds in the high 64 bits and the sequence in the low ones, so ids
+compare, count up and down, and bisect as numbers. Entries live in nodes, each a buffer of bytes
+with the positions in it, and the field names of its first entry, which most entries repeat. A list
+of the nodes' first ids leads to any entry by bisection, and trimming drops whole nodes at the head.
+
+The nodes end where Redis's would (`stream-node-max-entries`, `stream-node-max-bytes`), because it
+shows: `~` trims whole nodes, and XINFO counts them. For that a node knows how many bytes its
+listpack would have. As in Redis, an entry that goes alone is only marked; its bytes go with its
+node, and a node whose entries are all marked may stay until it is trimmed.
+
+Consumer groups are in `streamgroup`; here they are a dict that is copied along.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from cacheapp.engine.structures.streamgroup import Group
+
+SEQUENCE_MASK = 2**64 - 1
+ID_MAX = 2**128 - 1
+
+# Entry names and their values in turn.
+Pairs = list[bytes]
+# What a range consists of: the id as text, and the pairs.
+Row = list[bytes | Pairs]
+
+# The largest listpack that Redis makes, where no smaller limit is set.
+_LISTPACK_BYTES_MAX = 1 << 30
+_LISTPACK_FRAME_BYTES = 7
+_INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]*)\Z")
+_INTEGER_DIGITS_MAX = 20
+# Nodes given up at the head before the lists are cut.
+_HEAD_SLACK = 512
+# Numbers that no two states of any streams share.
+_marks = itertools.count(1)
+
+
+def format_id(number: int) -> bytes:
+    """An id as clients see it: `<milliseconds>-<sequence>`."""
+    return b"%d-%d" % (number >> 64, number & SEQUENCE_MASK)
+
+
+class Node:
+    """Consecutive entries; `blob` holds their values, one after the other."""
+
+    __slots__ = (
+        "blob", "ends", "fields", "gone", "listpack_bytes", "live", "master", "ms", "own",
+        "sequences", "starts",
+    )  # fmt: skip
+
+    def __init__(self, number: int, fields: tuple[bytes, ...]) -> None:
+        self.master = number
+        # The field names of every entry which is not in `own`.
+        self.fields = fields
+        self.own: dict[int, tuple[bytes, ...]] | None = None
+        # Where the values of each entry begin in `ends`; None while all have the same fields.
+        self.starts: array[int] | None = None
+        self.ms = array("Q")
+        self.sequences = array("Q")
+        self.ends = array("I")
+        self.blob: bytes | bytearray = bytearray()
+        # Positions of deleted entries.
+        self.gone: set[int] | None = None
+        self.live = 0
+        names = sum(map(_text_bytes, fields))
+        self.listpack_bytes = (
+            _LISTPACK_FRAME_BYTES + 2 * _number_bytes(0) + _number_bytes(len(fields)) + names
+            + _number_bytes(0)
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        """How many entries there are, with those marked as deleted."""
+        return len(self.ms)
+
+    def append(self, number: int, fields: tuple[bytes, ...], values: Sequence[bytes]) -> None:
+        """Add an entry whose id is above all others."""
+        blob, ends = self.blob, self.ends
+        if type(blob) is bytes:
+            self.blob = blob = bytearray(blob)
+        assert isinstance(blob, bytearray)
+        ms, sequence, master = number >> 64, number & SEQUENCE_MASK, self.master
+        distance = sequence - (master & SEQUENCE_MASK)
+        size = 2 + _number_bytes(ms - (master >> 64)) + _number_bytes(distance)
+        first = len(ends)
+        for value in values:
+            blob += value
+            ends.append(len(blob))
+            size += _text_bytes(value)
+        count = len(fields)
+        if fields == self.fields:
+            size += _number_bytes(count + 3)
+        else:
+            size += _number_bytes(count) + sum(map(_text_bytes, fields))
+            size += _number_bytes(2 * count + 4)
+            self._keep_own(fields)
+        if self.starts is not None:
+            self.starts.append(first)
+        self.ms.append(ms)
+        self.sequences.append(sequence)
+        self.listpack_bytes += size + _number_bytes(self.live + 1) - _number_bytes(self.live)
+        self.live += 1
+
+    def _keep_own(self, fields: tuple[bytes, ...]) -> None:
+        if self.own is None or self.starts is None:
+            self.own = {}
+            width = len(self.fields)
+            self.starts = array("I", range(0, len(self.ms) * width, width))
+        self.own[len(self.ms)] = fields
+
+    def seal(self) -> None:
+        """Give spare room back; an append takes it again."""
+        self.blob = bytes(self.blob)
+
+    def id(self, position: int) -> int:
+        """The id of the entry at `position`."""
+        return self.ms[position] << 64 | self.sequences[position]
+
+    def position(self, number: int) -> int:
+        """The first position whose id is at least `number`."""
+        ms = number >> 64
+        first = bisect_left(self.ms, ms)
+        last = bisect_right(self.ms, ms, first)
+        return bisect_left(self.sequences, number & SEQUENCE_MASK, first, last)
+
+    def find(self, number: int) -> int:
+        """The position of the entry `number`, or -1 where it is not or is deleted."""
+        position = self.position(number)
+        if position == len(self.ms) or self.id(position) != number:
+            return -1
+        return -1 if self.gone and position in self.gone else position
+
+    def pairs(self, position: int) -> Pairs:
+        """The fields and values of the entry at `position`."""
+        fields = self.fields
+        if self.own is None or self.starts is None:
+            first = position * len(fields)
+        else:
+            first = self.starts[position]
+            fields = self.own.get(position, fields)
+        blob, ends = self.blob, self.ends
+        begin = ends[first - 1] if first else 0
+        flat: Pairs = []
+        for field in fields:
+            end = ends[first]
+            flat.append(field)
+            flat.append(bytes(blob[begin:end]))
+            begin = end
+            first += 1
+        return flat
+
+    def row(self, position: int) -> Row:
+        """The entry at `position` as a range shows it."""
+        name = b"%d-%d" % (self.ms[position], self.sequences[position])
+        return [name, self.pairs(position)]
+
+    def positions(self, first: int, last: int, *, reverse: bool = False) -> Iterator[int]:
+        """The positions from `first` to before `last` that are not deleted."""
+        found = range(last - 1, first - 1, -1) if reverse else range(first, last)
+        gone = self.gone
+        return iter(found) if not gone else (at for at in found if at not in gone)
+
+    def mark(self, position: int) -> None:
+        """Delete the entry at `position`, which is there."""
+        if self.gone is None:
+            self.gone = set()
+        dead = len(self.gone)
+        self.gone.add(position)
+        self.listpack_bytes += _number_bytes(self.live - 1) - _number_bytes(self.live)
+        self.listpack_bytes += _number_bytes(dead + 1) - _number_bytes(dead)
+        self.live -= 1
+
+    def copy(self) -> Node:
+        """An independent copy."""
+        made = Node(self.master, ())
+        made.fields = self.fields
+        made.own = dict(self.own) if self.own is not None else None
+        made.starts = self.starts[:] if self.starts is not None else None
+        made.ms, made.sequences, made.ends = self.ms[:], self.sequences[:], self.ends[:]
+        made.blob = self.blob if type(self.blob) is bytes else bytearray(self.blob)
+        made.gone = set(self.gone) if self.gone is not None else None
+        made.live, made.listpack_bytes = self.live, self.listpack_bytes
+        return made
+
+    def memory_bytes(self) -> int:
+        """What the node takes in this process, the names that entries share included."""
+        size = sys.getsizeof(self) + sys.getsizeof(self.fields) + sys.getsizeof(self.master)
+        for part in (self.blob, self.ms, self.sequences, self.ends, self.own, self.gone):
+            if part is not None:
+                size += sys.getsizeof(part)
+        return size + sum(map(sys.getsizeof, self.fields))
+
+
+def _number_bytes(value: int) -> int:
+    """The bytes of an integer in a listpack, its length at the end included."""
+    if 0 <= value < 128:
+        return 2
+    if -4096 <= value < 4096:
+        return 3
+    for size in (2, 3, 4):
+        if -(1 << 8 * size - 1) <= value < 1 << 8 * size - 1:
+            return size + 2
+    # A difference beyond 64 bits wraps around, as it does in C.
+    if not -(1 << 63) <= value < 1 << 63:
+        return _number_bytes((value + (1 << 63) & SEQUENCE_MASK) - (1 << 63))
+    return 10
+
+
+def _text_bytes(raw: bytes) -> int:
+    """The bytes of a string in a listpack, which keeps integers as such."""
+    size = len(raw)
+    if size <= _INTEGER_DIGITS_MAX and raw[:1] <= b"9" and _INTEGER.match(raw):
+        value = int(raw)
+        if -(1 << 63) <= value < 1 << 63:
+            return _number_bytes(value)
+    if size < 64:
+        return size + 2
+    size += 2 if size < 4096 else 5
+    if size <= 127:
+        return size + 1
+    return size + (2 if size < 16383 else 3 if size < 2097151 else 4 if size < 268435455 else 5)
+
+
+class Stream:
+    """Entries by id, and the counters that XINFO shows. An empty stream is a value like any."""
+
+    __slots__ = (
+        "_head", "_masters", "_nodes", "entries_added", "first_id", "groups", "last_id", "length",
+        "mark", "max_deleted_id",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+        self._masters: list[int] = []
+        # Where the lists begin: what is before was trimmed.
+        self._head = 0
+        self.length = 0
+        self.first_id = 0
+        self.last_id = 0
+        self.max_deleted_id = 0
+        self.entries_added = 0
+        self.groups: dict[bytes, Group] = {}
+        # Another number after each append, and in each stream: who waits compares it.
+        self.mark = next(_marks)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __bool__(self) -> bool:
+        """An empty stream stays."""
+        return True
+
+    def encoding(self, _config: object) -> bytes:
+        """The word that OBJECT ENCODING answers."""
+        return b"stream"
+
+    # Adding
+
+    def next_id(self, now_ms: int) -> int:
+        """The id for an entry that is added at `now_ms` without one; above ID_MAX: none left."""
+        number = now_ms << 64
+        return number if number > self.last_id else self.last_id + 1
+
+    def append(self, number: int, items: Sequence[bytes], entries_max: int, bytes_max: int) -> None:
+        """Add an entry of `items` (fields and values in turn), whose id is above `last_id`.
+
+        A node is full with `entries_max` entries (0: no limit) or when its listpack would come to
+        `bytes_max` bytes (0: 1 GiB).
+        """
+        fields = tuple(items[::2])
+        node = self._nodes[-1] if len(self._nodes) > self._head else None
+        if node is not None:
+            if not 0 < bytes_max < _LISTPACK_BYTES_MAX:
+                bytes_max = _LISTPACK_BYTES_MAX
+            full = node.listpack_bytes + sum(map(len, items)) >= bytes_max
+            if full or 0 < entries_max <= len(node.ms):
+                node.seal()
+                if node.fields == fields:
+                    fields = node.fields
+                node = None
+        if node is None:
+            node = Node(number, fields)
+            self._nodes.append(node)
+            self._masters.append(number)
+        node.append(number, fields, items[1::2])
+        self.length += 1
+        self.entries_added += 1
+        self.last_id = number
+        if self.length == 1:
+            self.first_id = number
+        self.mark = next(_marks)
+
+    # Reading
+
+    def walk(
+        self, start: int = 0, end: int = ID_MAX, *, reverse: bool = False
+    ) -> Iterator[tuple[Node, int]]:
+        """The node and position of each entry from `start` to `end`, both included."""
+        if end < start:
+            return
+        nodes, masters, head = self._nodes, self._masters, self._head
+        first = max(bisect_right(masters, start, head) - 1, head)
+        last = bisect_right(masters, end, head)
+        order = range(last - 1, first - 1, -1) if reverse else range(first, last)
+        for index in order:
+            node = nodes[index]
+            begin = node.position(start) if node.master < start else 0
+            stop = node.position(end + 1) if index == last - 1 else len(node.ms)
+            for position in node.positions(begin, stop, reverse=reverse):
+                yield node, position
+
+    def range(
+        self, start: int = 0, end: int = ID_MAX, *, count: int = 0, reverse: bool = False
+    ) -> list[Row]:
+        """The entries from `start` to `end`, both included, `count` at most (0: all)."""
+        found = self.walk(start, end, reverse=reverse)
+        if count:
+            found = itertools.islice(found, count)
+        return [node.row(position) for node, position in found]
+
+    def row(self, number: int) -> Row | None:
+        """The entry whose id is `number`, or None."""
+        node, position = self._find(number)
+        return None if node is None else node.row(position)
+
+    def __contains__(self, number: int) -> bool:
+        return self._find(number)[0] is not None
+
+    def _find(self, number: int) -> tuple[Node | None, int]:
+        index = bisect_right(self._masters, number, self._head) - 1
+        if index < self._head:
+            return None, -1
+        node = self._nodes[index]
+        position = node.find(number)
+        return (None, -1) if position < 0 else (node, position)
+
+    def top_id(self) -> int:
+        """The highest id of an entry that is there, 0 where there is none."""
+        if len(self._nodes) > self._head and not self._nodes[-1].gone:
+            return self._nodes[-1].id(len(self._nodes[-1]) - 1)
+        return next((node.id(position) for node, position in self.walk(reverse=True)), 0)
+
+    # Removing
+
+    def delete(self, number: int) -> bool:
+        """Delete the entry whose id is `number`; whether it was there."""
+        node, position = self._find(number)
+        if node is None:
+            return False
+        self.length -= 1
+        if node.live == 1:
+            index = bisect_left(self._masters, node.master, self._head)
+            del self._nodes[index], self._masters[index]
+        else:
+            node.mark(position)
+        self.max_deleted_id = max(self.max_deleted_id, number)
+        if number == self.first_id or not self.length:
+            self._find_first()
+        return True
+
+    def _find_first(self) -> None:
+        self.first_id = next((node.id(position) for node, position in self.walk()), 0)
+
+    def trim(
+        self, *, length_max: int | None = None, min_id: int = 0, whole: bool, limit: int = 0
+    ) -> int:
+        """Drop the oldest entries beyond `length_max`, or (None) those below `min_id`.
+
+        With `whole`, only nodes of which nothing need stay go, and no more than `limit` entries
+        (0: any number). Returns how many entries went.
+        """
+        before = self.length
+        while self._head < len(self._nodes):
+            node = self._nodes[self._head]
+            if length_max is not None and self.length <= length_max:
+                break
+            if limit and before - self.length + node.live > limit:
+                break
+            if length_max is None:
+                remove = node.id(len(node) - 1) < min_id
+            else:
+                remove = self.length - node.live >= length_max
+            if not remove:
+                if not whole:
+                    self._trim_node(node, length_max, min_id)
+                break
+            self.length -= node.live
+            self._behead()
+        if self.length != before:
+            self._find_first()
+        return before - self.length
+
+    def _trim_node(self, node: Node, length_max: int | None, min_id: int) -> None:
+        stop = len(node) if length_max is not None else node.position(min_id)
+        for position in node.positions(0, stop):
+            if length_max is not None and self.length <= length_max:
+                break
+            node.mark(position)
+            self.length -= 1
+
+    def _behead(self) -> None:
+        """Give up the first node, at a cost that does not depend on how many there are."""
+        head = self._head
+        self._nodes[head] = _NO_NODE
+        self._head = head = head + 1
+        if head == len(self._nodes) or (head > _HEAD_SLACK and head * 2 > len(self._nodes)):
+            del self._nodes[:head], self._masters[:head]
+            self._head = 0
+
+    # How much of it a group has read
+
+    def has_tombstones_from(self, start: int) -> bool:
+        """Whether entries at or after `start` may have been deleted one by one."""
+        deleted = self.max_deleted_id
+        if not self.length or not deleted or self.first_id > deleted:
+            return False
+        return start <= deleted
+
+    def entries_until(self, number: int) -> int | None:
+        """How many entries were ever added up to the id `number`, or None where nobody knows."""
+        if not self.entries_added:
+            return 0
+        if not self.length and number <= self.last_id:
+            return self.entries_added
+        if number == self.last_id:
+            return self.entries_added
+        if number > self.last_id:
+            return None
+        if not self.max_deleted_id or self.max_deleted_id < self.first_id:
+            if number < self.first_id:
+                return self.entries_added - self.length
+            if number == self.first_id:
+                return self.entries_added - self.length + 1
+        return None
+
+    # The whole
+
+    def nodes(self) -> int:
+        """How many nodes there are."""
+        return len(self._nodes) - self._head
+
+    def radix_nodes(self) -> int:
+        """How many nodes a compressed radix tree of the nodes' first ids has."""
+        return count_radix_nodes(self._masters[self._head :])
+
+    def copy(self) -> Stream:
+        """An independent copy, groups included."""
+        made = Stream()
+        made._nodes = [node.copy() for node in self._nodes[self._head :]]
+        made._masters = self._masters[self._head :]
+        for name in ("length", "first_id", "last_id", "max_deleted_id", "entries_added"):
+            setattr(made, name, getattr(self, name))
+        made.groups = {name: group.copy() for name, group in self.groups.items()}
+        return made
+
+    def memory_bytes(self, samples: int = 5) -> int:
+        """An estimate of the bytes it takes, from `samples` nodes (0: all) spread over it."""
+        size = sys.getsizeof(self) + sys.getsizeof(self._nodes) + sys.getsizeof(self._masters)
+        size += sys.getsizeof(self.groups)
+        nodes = self.nodes()
+        if nodes:
+            step = max(1, nodes // samples) if samples else 1
+            measured = [
+                self._nodes[index].memory_bytes()
+                for index in range(self._head, len(self._nodes), step)
+            ]
+            size += sum(measured) * nodes // len(measured)
+        for name, group in self.groups.items():
+            size += sys.getsizeof(name) + group.memory_bytes(samples)
+        return size
+
+
+_NO_NODE = Node(0, ())
+_KEY_BYTES = 16
+
+
+def count_radix_nodes(numbers: Sequence[int]) -> int:
+    """The nodes of a radix tree whose keys are the ascending `numbers`, 16 bytes each.
+
+    A node for each key, one for each place where keys part, and one for each run of bytes between
+    two of those, or before the first.
+    """
+    if not numbers:
+        return 1
+    # How many leading bytes each key shares with the next; -1 around the ends.
+    shared = [-1]
+    for number, following in itertools.pairwise(numbers):
+        shared.append((8 * _KEY_BYTES - (number ^ following).bit_length()) // 8)
+    shared.append(-1)
+    nodes = len(numbers)
+    open_depths: list[int] = []
+    for before, after in itertools.pairwise(shared):
+        nodes += _KEY_BYTES - max(before, after) > 1
+        while open_depths and open_depths[-1] > after:
+            depth = open_depths.pop()
+            parent = max(open_depths[-1] if open_depths else -1, after)
+            nodes += 1 + (depth - parent > 1)
+        if after >= 0 and (not open_depths or open_depths[-1] < after):
+            open_depths.append(after)
+    return nodes

@@ -1,0 +1,84 @@
+"""Arguments that several groups of commands share: of scans, of random picks, of counted keys.
+
+HSCAN, SSCAN and ZSCAN take the same options; HRANDFIELD, SRANDMEMBER and ZRANDMEMBER read their
+count alike; and several commands say how many keys follow. SCAN itself has an option more and
+reads its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cacheapp.engine.arguments import INT64_MAX, glob_matcher, parse_int
+from cacheapp.engine.errors import SYNTAX, VALUE_OUT_OF_RANGE, CommandError
+
+# How many elements a SCAN call is asked for if it does not say.
+_COUNT_DEFAULT = 10
+# Repeated picks in one reply. Redis has no bound and runs out of memory instead.
+_REPEATS_MAX = 2**26
+
+Matcher = Callable[[bytes], object]
+
+
+def scan_options(options: tuple[bytes, ...]) -> tuple[int, Matcher | None]:
+    """COUNT, and MATCH as a function (None: everything matches)."""
+    count, matches = _COUNT_DEFAULT, None
+    words = iter(options)
+    for word in words:
+        option, argument = word.upper(), next(words, None)
+        if argument is None:
+            raise CommandError(SYNTAX)
+        if option == b"COUNT":
+            count = parse_int(argument)
+            if count < 1:
+                raise CommandError(SYNTAX)
+        elif option == b"MATCH":
+            matches = None if argument == b"*" else glob_matcher(argument)
+        else:
+            raise CommandError(SYNTAX)
+    return count, matches
+
+
+def random_count(raw: bytes, options: tuple[bytes, ...], paired: bytes) -> tuple[int, bool]:
+    """The count of a random command (negative: with repetition), and whether `paired` was asked.
+
+    `paired` is the option, in upper case, that adds a value or score to each element; empty for a
+    command without one.
+    """
+    count = parse_int(raw)
+    if count < -INT64_MAX:
+        raise CommandError(f"{VALUE_OUT_OF_RANGE}, value must between {-INT64_MAX} and {INT64_MAX}")
+    if not options:
+        return count, False
+    if len(options) > 1 or not paired or options[0].upper() != paired:
+        raise CommandError(SYNTAX)
+    if abs(count) > INT64_MAX // 2:
+        raise CommandError(VALUE_OUT_OF_RANGE)
+    return count, True
+
+
+def picks(count: int) -> tuple[int, bool]:
+    """How many elements a count asks for, and whether they may repeat.
+
+    Raises CommandError for more repetitions than a reply should hold.
+    """
+    if count < -_REPEATS_MAX:
+        raise CommandError(VALUE_OUT_OF_RANGE)
+    return abs(count), count < 0
+
+
+def counted_keys(index: int, *fixed: int) -> Callable[[list[bytes]], list[int]]:
+    """A finder of key positions for commands whose argument at `index` counts the keys after it.
+
+    `fixed` are positions of further keys, which come first. The finder raises ValueError where
+    the count is no number, or not as many arguments follow.
+    """
+
+    def find(args: list[bytes]) -> list[int]:
+        count = int(args[index])
+        first = index + 1
+        if count < 1 or first + count > len(args):
+            raise ValueError(count)
+        return [*fixed, *range(first, first + count)]
+
+    return find

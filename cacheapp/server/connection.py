@@ -1,0 +1,378 @@
+"""One connection: bytes to commands, commands to the engine, replies to bytes.
+
+All that has arrived is executed in one go and answered in one write, for a bounded time: after
+`TURN_COMMANDS` the other connections get their turn. GET and SET of a session at rest take the
+engine's shortcuts. What arrives while a client is blocked, or while it does not read its replies,
+is held up to a bound, and then not read any more.
+
+Replies that the engine delivers on its own (messages, the end of blocking) come through `deliver`
+from any thread; only the loop's own thread touches the transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.replies import BLOCKED, NO_REPLY, OK, Push, Reply, Status
+from cacheapp.engine.session import Session
+from cacheapp.engine.shortcuts import getter, setter
+from cacheapp.server.protocol import ProtocolError, RequestParser
+from cacheapp.server.writer import encode, encode_error
+
+if TYPE_CHECKING:
+    from cacheapp.server.tcp import Server
+
+__all__ = ["Connection"]
+
+# What is read at once; the buffer is shared, as a loop reads for one connection at a time.
+READ_BYTES = 32 * 1024
+# Commands after which the other connections get their turn.
+TURN_COMMANDS = 1000
+# Replies that are gathered before they are written.
+GATHERED_BYTES = 1024 * 1024
+# Requests that are held while they cannot be executed, before reading stops.
+HELD_BYTES = 256 * 1024
+# Unread replies up to which a client's commands go on. High, since a client may well send a long
+# pipeline before it reads the first reply.
+UNREAD_BYTES = 64 * 1024 * 1024
+# Shorter values are written without a count of their bytes.
+_SHORT_BYTES = 4096
+
+_GET = frozenset({b"GET", b"get"})
+_SET = frozenset({b"SET", b"set"})
+# The first words of HTTP: a browser was led here by somebody, to do something here.
+_HTTP = frozenset({b"post", b"host:"})
+# Replies whose bytes are few: they are not counted.
+_SMALL = frozenset({Status, type(None), bool, float})
+
+_NO_COMMANDS: Iterator[list[bytes]] = iter(())
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The protocol object of one client's transport."""
+
+    __slots__ = (
+        "_blocked",
+        "_buffer",
+        "_ended",
+        "_flushing",
+        "_get",
+        "_loop",
+        "_out",
+        "_out_bytes",
+        "_parser",
+        "_reading",
+        "_ready",
+        "_resuming",
+        "_server",
+        "_serving",
+        "_set",
+        "_soft_since",
+        "_thread",
+        "_transport",
+        "_unread",
+        "_writes_end",
+        "closing_since",
+        "heard",
+        "session",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = server.loop
+        self._buffer = server.read_buffer
+        self._thread = threading.get_ident()
+        self._parser = RequestParser(server.bulk_bytes_max)
+        self._ready = _NO_COMMANDS
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._soft_since = 0.0
+        self._blocked = False
+        # The client does not read its replies.
+        self._unread = False
+        self._reading = True
+        # Inside `_serve`, about to call it, about to call `_flush`.
+        self._serving = self._resuming = self._flushing = False
+        # The client has sent its last byte; we have written ours.
+        self._ended = self._writes_end = False
+        self.closing_since = 0.0
+        self.heard = True
+
+    # From asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Open a session, or refuse the client."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        session = self._server.admit(self, transport)
+        if session is None:
+            self._ended = self._writes_end = True
+            return
+        self.session: Session = session
+        session.front = self
+        self._get, self._set = getter(session), setter(session)
+        transport.set_write_buffer_limits(high=UNREAD_BYTES)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End the session."""
+        self._ended = self._writes_end = True
+        self._ready = _NO_COMMANDS
+        self._out.clear()
+        self._server.forget(self)
+
+    def get_buffer(self, _size_hint: int) -> memoryview:
+        """Where asyncio puts what it receives."""
+        return self._buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Take what was received, and execute what is complete."""
+        if self._ended:
+            return
+        self.heard = True
+        parser = self._parser
+        parser.feed(self._buffer[:size].tobytes())
+        if self._blocked or self._unread or self._resuming:
+            if parser.pending_bytes > HELD_BYTES:
+                self._stop_reading()
+            return
+        self._serve()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it sent before is still executed and answered."""
+        self._ended = True
+        return self._resuming or self._unread
+
+    def pause_writing(self) -> None:
+        """The client does not read: execute nothing more for it."""
+        self._unread = True
+        self._stop_reading()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._unread = False
+        self._resume_soon()
+
+    # Execution
+
+    def _resume_soon(self) -> None:
+        if not self._resuming:
+            self._resuming = True
+            self._loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        self._resuming = False
+        if self._blocked or self._unread or self._writes_end:
+            return
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+        try:
+            self._serve()
+        except Exception:
+            # asyncio does this for a protocol's own methods, but not for a callback.
+            self._transport.abort()
+            raise
+        if self._ended and not self._resuming:
+            self._transport.close()
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _serve(self) -> None:
+        """Execute what has arrived, and write the replies."""
+        session, parser = self.session, self._parser
+        executed = 0
+        self._serving = True
+        try:
+            while self._execute():
+                if executed >= TURN_COMMANDS:
+                    self._resume_soon()
+                    break
+                commands = parser.take(session.authenticated)
+                if not commands:
+                    if parser.pending_bytes > self._server.request_bytes_max:
+                        self._drop()
+                    break
+                executed += len(commands)
+                self._ready = iter(commands)
+        except ProtocolError as error:
+            self._out.append(encode_error(f"ERR {error}"))
+            self._finish()
+        finally:
+            self._serving = False
+        self._flush()
+
+    def _execute(self) -> bool:
+        """Execute the commands that are ready; False where something stands in the way."""
+        session, out = self.session, self._out
+        get, set_, append = self._get, self._set, out.append
+        execute = self._server.execute
+        for args in self._ready:
+            count = len(args)
+            try:
+                if count == 2 and args[0] in _GET:
+                    session.last_command = "get"
+                    reply: Reply = get(args[1])
+                elif count == 3 and args[0] in _SET:
+                    session.last_command = "set"
+                    reply = set_(args[1], args[2], 0)
+                else:
+                    reply = execute(session, args)
+            except CommandError as error:
+                if args[0].lower() in _HTTP:
+                    self._drop()
+                    return False
+                append(encode_error(str(error)))
+                continue
+            kind = type(reply)
+            if kind is bytes and len(reply) < _SHORT_BYTES:
+                append(b"$%d\r\n%b\r\n" % (len(reply), reply))
+            elif kind is int:
+                append(b":%d\r\n" % reply)
+            elif reply is OK:
+                append(b"+OK\r\n")
+            elif kind in _SMALL:
+                encode(append, reply, session.protocol)
+            elif reply is BLOCKED:
+                self._blocked = True
+                self._server.wake_in_time()
+                return False
+            elif reply is not NO_REPLY:
+                self._put(reply)
+                if self._out_bytes > GATHERED_BYTES:
+                    self._flush()
+            if session.closing:
+                self._finish()
+                return False
+            if self._unread:
+                return False
+        return True
+
+    # Replies
+
+    def _put(self, reply: Reply) -> None:
+        """Add `reply` to what will be written."""
+        out = self._out
+        start = len(out)
+        encode(out.append, reply, self.session.protocol)
+        self._out_bytes += sum(map(len, out[start:]))
+
+    def _flush(self) -> None:
+        """Write what there is, unless the limit of the client's class is passed."""
+        out = self._out
+        if not out:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self._out_bytes = 0
+        session = self.session
+        limits = self._server.output_limits["normal"]
+        if session.channels or session.patterns:
+            limits = self._server.output_limits["pubsub"]
+        if limits is not None and self._over(limits, len(data), self._loop.time()):
+            self._transport.abort()
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+        if self._writes_end:
+            self._transport.close()
+
+    def _over(self, limits: tuple[int, int, int], size: int, now: float) -> bool:
+        """Whether with `size` bytes more the unread replies are more than `limits` allow."""
+        hard, soft, soft_seconds = limits
+        unread = self._transport.get_write_buffer_size() + size
+        if hard and unread > hard:
+            return True
+        if not soft or unread <= soft:
+            self._soft_since = 0.0
+            return False
+        self._soft_since = self._soft_since or now
+        return now - self._soft_since > soft_seconds
+
+    def _finish(self) -> None:
+        """Execute nothing more; close once everything is written."""
+        self._ended = self._writes_end = True
+        self._ready = _NO_COMMANDS
+        self.closing_since = self._loop.time()
+
+    def deliver(self, reply: Reply) -> None:
+        """Take what the engine says out of turn. From any thread, under the engine's lock."""
+        if threading.get_ident() == self._thread:
+            self._delivered(reply)
+        else:
+            self._loop.call_soon_threadsafe(self._delivered, reply)
+
+    def _delivered(self, reply: Reply) -> None:
+        if self._writes_end:
+            return
+        self._put(reply)
+        if self._blocked and type(reply) is not Push:
+            self._blocked = False
+            self._resume_soon()
+        if self._out_bytes > GATHERED_BYTES:
+            self._flush()
+        elif not self._serving and not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush_delivered)
+
+    def _flush_delivered(self) -> None:
+        self._flushing = False
+        self._flush()
+
+    # For the engine (see `engine.session.Front`) and for the server
+
+    def hang_up(self) -> None:
+        """Drop the client and what it has not read yet. From any thread."""
+        self._loop.call_soon_threadsafe(self._drop)
+
+    def _drop(self) -> None:
+        self._finish()
+        self._out.clear()
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Execute nothing more, write what there is, and close."""
+        self._finish()
+        self._flush()
+        self._transport.close()
+
+    def check(self, now: float, now_ms: int, timeout_ms: int) -> None:
+        """Once a second: drop who idles, who stays over a soft limit, who does not let us close.
+
+        `now` is the loop's time in seconds; `timeout_ms` is 0 for none.
+        """
+        session = self.session
+        if self.heard:
+            self.heard = False
+            session.last_active_ms = max(session.last_active_ms, now_ms)
+        subscribed = bool(session.channels or session.patterns)
+        limits = self._server.output_limits["pubsub" if subscribed else "normal"]
+        idle = timeout_ms and not (self._blocked or subscribed)
+        if self.closing_since:
+            if now - self.closing_since > self._server.CLOSING_SECONDS_MAX:
+                self._transport.abort()
+        elif idle and now_ms - session.last_active_ms > timeout_ms:
+            self.close()
+        elif limits is not None and self._over(limits, 0, now):
+            self._transport.abort()
+
+    def fields(self) -> dict[str, Any]:
+        """What CLIENT LIST says of the socket."""
+        transport = self._transport
+        unread = transport.get_write_buffer_size()
+        local = transport.get_extra_info("sockname")
+        file = transport.get_extra_info("socket")
+        return {
+            "laddr": self._server.address_of(local),
+            "fd": file.fileno() if file is not None else -1,
+            "qbuf": self._parser.pending_bytes,
+            "oll": 1 if unread else 0,
+            "omem": unread,
+            "tot-mem": unread + self._parser.pending_bytes,
+            "events": "rw" if unread else "r",
+        }

@@ -1,0 +1,284 @@
+"""The server: sockets to listen at, who is admitted, the timer, and the end.
+
+One event loop in one thread runs one engine. A timer calls `engine.tick`, at `hz` and whenever
+the waiting of a blocked client is to end, so that keys expire and clients are answered while
+nobody sends commands. SIGTERM and SIGINT end the server: it stops listening, writes what it owes
+and closes.
+
+Left out on purpose: several processes (they would not share the keys), replication, cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import ssl
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cacheapp.engine.engine import Engine
+from cacheapp.engine.session import Session
+from cacheapp.server.connection import READ_BYTES, Connection
+
+__all__ = ["Listening", "Server", "is_loopback"]
+
+_FULL = b"-ERR max number of clients reached\r\n"
+_DENIED = (
+    b"-DENIED Protected mode: connections from other machines are accepted only with a password "
+    b"(requirepass) or with TLS client certificates.\r\n"
+)
+_BACKLOG = 511
+# How long an ending server waits for clients to take their last replies.
+STOPPING_SECONDS_MAX = 1.0
+_CLASSES = ("normal", "pubsub")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nothing outside this machine can have the address `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen: addresses with a port (0: the system chooses), a unix socket, or both.
+
+    `tls` wraps the TCP sockets; `trusted` says that only clients we know can get through it.
+    """
+
+    hosts: tuple[str, ...] = ()
+    port: int = 0
+    unixsocket: str = ""
+    tls: ssl.SSLContext | None = None
+    trusted: bool = False
+
+
+class Server:
+    """An engine behind sockets, in the running event loop."""
+
+    CLOSING_SECONDS_MAX = 10.0
+
+    def __init__(self, engine: Engine, listening: Listening) -> None:
+        self.engine = engine
+        self.execute = engine.execute
+        self.listening = listening
+        self.loop = asyncio.get_running_loop()
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
+        self.connections: set[Connection] = set()
+        self.rejected = 0
+        self.output_limits: dict[str, tuple[int, int, int] | None] = {}
+        self._listeners: list[asyncio.Server] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._checked = self.loop.time()
+        # Set when the last connection has gone, for `stop`.
+        self._deserted = asyncio.Event()
+        self._configured(frozenset())
+        engine.config.subscribe(self._configured)
+
+    def _configured(self, _names: frozenset[str]) -> None:
+        config = self.engine.config
+        self.bulk_bytes_max: int = config["proto-max-bulk-len"]
+        self.request_bytes_max: int = config["client-query-buffer-limit"]
+        self.timeout_ms: int = config["timeout"] * 1000
+        for name in _CLASSES:
+            limits = config["client-output-buffer-limit"][name]
+            self.output_limits[name] = limits if any(limits[:2]) else None
+
+    # Start and end
+
+    async def start(self) -> None:
+        """Listen. Raises OSError where an address is taken."""
+        place = self.listening
+        if place.hosts:
+            listener = await self.loop.create_server(
+                self._connection,
+                list(place.hosts),
+                place.port,
+                backlog=_BACKLOG,
+                ssl=place.tls,
+            )
+            self._listeners.append(listener)
+        if place.unixsocket:
+            listener = await self.loop.create_unix_server(
+                self._connection, sock=_private_socket(place.unixsocket), backlog=_BACKLOG
+            )
+            self._listeners.append(listener)
+        self._wake_after(0.0)
+
+    @property
+    def port(self) -> int:
+        """The TCP port that was taken; 0 where there is none."""
+        for listener in self._listeners:
+            for sock in listener.sockets:
+                if sock.family != socket.AF_UNIX:
+                    return int(sock.getsockname()[1])
+        return 0
+
+    async def stop(self) -> None:
+        """Stop listening, write what is owed, close. Clients get no later replies."""
+        for listener in self._listeners:
+            listener.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._deserted.clear()
+        for connection in list(self.connections):
+            connection.close()
+        if self.connections:
+            # Most are gone in the next turn; those who do not read are not waited for long.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._deserted.wait(), STOPPING_SECONDS_MAX)
+        for connection in list(self.connections):
+            connection.hang_up()
+        # One turn to abort them, one for asyncio to say that they are lost.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self._remove_socket()
+
+    def _remove_socket(self) -> None:
+        if self.listening.unixsocket:
+            with contextlib.suppress(FileNotFoundError):
+                Path(self.listening.unixsocket).unlink()
+
+    async def run(self, started: Callable[[], object]) -> None:
+        """Start, call `started`, serve until SIGTERM or SIGINT, stop."""
+        ended = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, ended.set)
+        await self.start()
+        started()
+        try:
+            await ended.wait()
+        finally:
+            await self.stop()
+
+    # Connections
+
+    def _connection(self) -> Connection:
+        return Connection(self)
+
+    def admit(self, connection: Connection, transport: asyncio.Transport) -> Session | None:
+        """A session for a new client; None where it was refused (it has been told why)."""
+        peer = transport.get_extra_info("peername")
+        refusal = self._refusal(peer)
+        if refusal:
+            self.rejected += 1
+            transport.write(refusal)
+            transport.close()
+            return None
+        seconds = self.engine.config["tcp-keepalive"]
+        sock = transport.get_extra_info("socket")
+        if seconds and isinstance(peer, tuple) and sock is not None:
+            _keep_alive(sock, seconds)
+        self.connections.add(connection)
+        return self.engine.connect(connection.deliver, protocol=2, address=self.address_of(peer))
+
+    def _refusal(self, peer: Any) -> bytes:
+        config = self.engine.config
+        if len(self.connections) >= config["maxclients"]:
+            return _FULL
+        open_to_all = not config["requirepass"] and not self.listening.trusted
+        stranger = isinstance(peer, tuple) and not is_loopback(peer[0])
+        if config["protected-mode"] and open_to_all and stranger:
+            return _DENIED
+        return b""
+
+    def forget(self, connection: Connection) -> None:
+        """Drop the session of a connection that is gone."""
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self.engine.disconnect(connection.session)
+            if not self.connections:
+                self._deserted.set()
+
+    def address_of(self, name: Any) -> str:
+        """A socket's name as CLIENT LIST shows it; a unix socket is its path and port 0."""
+        if isinstance(name, tuple):
+            host = f"[{name[0]}]" if ":" in name[0] else name[0]
+            return f"{host}:{name[1]}"
+        return f"{self.listening.unixsocket}:0"
+
+    # Time
+
+    def wake_in_time(self) -> None:
+        """A client waits: let the timer fire no later than its deadline."""
+        self._wake_after(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds until the engine has something to do by itself."""
+        engine = self.engine
+        seconds = 1.0 / engine.config["hz"]
+        deadline_ms = engine.waiters.next_deadline_ms()
+        if deadline_ms:
+            remaining = deadline_ms / 1000.0 - engine.clock.time()
+            seconds = min(seconds, max(0.001, remaining))
+        return float(seconds)
+
+    def _wake_after(self, seconds: float) -> None:
+        when = self.loop.time() + seconds
+        if self._timer is not None:
+            if not self._timer.cancelled() and self.loop.time() < self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self.engine.tick()
+        now = self.loop.time()
+        if now - self._checked >= 1.0:
+            self._checked = now
+            for connection in list(self.connections):
+                connection.check(now, self.engine.now_ms, self.timeout_ms)
+        self._timer = None
+        self._wake_after(self._pause())
+
+
+def _keep_alive(sock: socket.socket, seconds: int) -> None:
+    """Let the kernel notice a peer that is gone, after `seconds` of silence."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def _private_socket(path: str) -> socket.socket:
+    """A unix socket at `path` which only our own user can open.
+
+    Takes the place of a socket that a dead server left; raises OSError where one is alive, or
+    where the path is something else.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(Path(path).stat().st_mode) and not _answers(path):
+                Path(path).unlink()
+        # The mode of the file comes from the mask at bind time; a chmod later would be too late.
+        mask = os.umask(0o177)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(mask)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""Random commands on the engine and on a real redis-server, compared reply by reply."""

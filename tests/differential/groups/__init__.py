@@ -1,0 +1,37 @@
+"""The grammars, a file a group of commands."""
+
+from __future__ import annotations
+
+from tests.differential.grammar import Group
+from tests.differential.groups import (
+    bitmaps,
+    hashes,
+    keys,
+    lists,
+    pubsub,
+    scripting,
+    server,
+    sets,
+    sortedsets,
+    streams,
+    strings,
+    transactions,
+)
+
+GROUPS: dict[str, Group] = {
+    group.name: group
+    for group in (
+        strings.GROUP,
+        bitmaps.GROUP,
+        lists.GROUP,
+        hashes.GROUP,
+        sets.GROUP,
+        sortedsets.GROUP,
+        streams.GROUP,
+        keys.GROUP,
+        transactions.GROUP,
+        pubsub.GROUP,
+        scripting.GROUP,
+        server.GROUP,
+    )
+}

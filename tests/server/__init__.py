@@ -1,0 +1,1 @@
+"""The TCP front: parser, writer, connections, command line."""
