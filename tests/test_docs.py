@@ -17,7 +17,7 @@ import pytest
 import cacheapp
 from cacheapp.clients.url import CLIENT_OPTIONS, SCHEMES
 from cacheapp.conf import DEFAULTS
-from cacheapp.engine.config import PARAMETERS
+from cacheapp.engine.config import ENGINE_PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -96,7 +96,7 @@ def test_every_setting_is_documented() -> None:
     assert missing(sorted(DEFAULTS), documented()) == []
 
 
-@pytest.mark.parametrize("options", [CLIENT_OPTIONS, PARAMETERS], ids=["client", "engine"])
+@pytest.mark.parametrize("options", [CLIENT_OPTIONS, ENGINE_PARAMETERS], ids=["client", "engine"])
 def test_every_url_option_is_documented(options: dict[str, object]) -> None:
     assert missing(sorted(options), documented()) == []
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.connection import parse_url
 
-from cacheapp.engine.config import ALIASES, PARAMETERS, parse_options
+from cacheapp.engine.config import ALIASES, ENGINE_PARAMETERS, parse_options
 from cacheapp.engine.errors import ConfigError
 
 __all__ = [
@@ -189,8 +189,10 @@ def _client_option(url: str, option: str, text: str) -> Any:
 
 def _engine_option(url: str, option: str, text: str) -> str:
     lowered = option.lower()
-    if lowered not in PARAMETERS and lowered not in ALIASES:
-        near = difflib.get_close_matches(option, [*PARAMETERS, *ALIASES, *CLIENT_OPTIONS], n=1)
+    if lowered not in ENGINE_PARAMETERS and lowered not in ALIASES:
+        near = difflib.get_close_matches(
+            option, [*ENGINE_PARAMETERS, *ALIASES, *CLIENT_OPTIONS], n=1
+        )
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise URLOptionError(f"{_shown(url)!r}: unknown option {option!r}{hint}")
     try:

@@ -252,7 +252,12 @@ def _front_rows() -> Iterable[Parameter]:
     )
 
 
-PARAMETERS: dict[str, Parameter] = {row.name: row for row in (*_rows(), *_front_rows())}
+# What an engine has in any front, which is what a memory:// URL may say.
+ENGINE_PARAMETERS: dict[str, Parameter] = {row.name: row for row in _rows()}
+PARAMETERS: dict[str, Parameter] = {
+    **ENGINE_PARAMETERS,
+    **{row.name: row for row in _front_rows()},
+}
 ALIASES: dict[str, str] = {row.alias: row.name for row in PARAMETERS.values() if row.alias}
 
 
