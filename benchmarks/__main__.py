@@ -69,7 +69,7 @@ def main() -> int:
         from benchmarks import server as front
 
         parts = {
-            "engine": caches.on_engine,
+            "engine": lambda: [*caches.on_engine(), *caches.over_many_keys()],
             "redis": caches.on_redis,
             "clients": clients.sync,
             "asyncio": clients.asynchronous,
@@ -83,7 +83,7 @@ def main() -> int:
                 continue
             rows += parts[name]()
         print(render(rows))
-    missed = [line for line in rows if line.verdict != "reached"]
+    missed = [line for line in rows if line.verdict == "MISSED"]
     return 1 if missed else 0
 
 

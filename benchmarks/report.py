@@ -15,15 +15,17 @@ class Row:
     ours: str
     peer: str
     ratio: float
-    target: float
+    target: float | None
 
     @property
     def verdict(self) -> str:
-        """Whether the target was reached."""
+        """Whether the target was reached; nothing where there is none."""
+        if self.target is None:
+            return ""
         return "reached" if self.ratio <= self.target else "MISSED"
 
 
-def row(what: str, ours: Timing, peer: Timing, target: float) -> Row:
+def row(what: str, ours: Timing, peer: Timing, target: float | None) -> Row:
     """A line of two timings."""
     return Row(
         what,
@@ -38,7 +40,14 @@ def render(rows: list[Row]) -> str:
     """The lines as a Markdown table."""
     head = ("what", "cacheapp", "peer", "ratio", "target", "")
     cells = [head] + [
-        (line.what, line.ours, line.peer, f"{line.ratio:.3f}", f"<= {line.target}", line.verdict)
+        (
+            line.what,
+            line.ours,
+            line.peer,
+            f"{line.ratio:.3f}",
+            "" if line.target is None else f"<= {line.target}",
+            line.verdict,
+        )
         for line in rows
     ]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]

@@ -15,12 +15,13 @@ def configure(redis_url: str | None) -> None:
         "engine": {"BACKEND": "cacheapp.cache.CacheBackend", "LOCATION": "memory://bench/0"},
     }
     if redis_url:
-        caches["redis"] = {"BACKEND": "cacheapp.cache.CacheBackend", "LOCATION": redis_url}
-        caches["django-redis"] = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": redis_url}
-        caches["django"] = {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": redis_url,
-        }
+        for alias, backend in (
+            ("redis", "cacheapp.cache.CacheBackend"),
+            ("django-redis", "django_redis.cache.RedisCache"),
+            ("django", "django.core.cache.backends.redis.RedisCache"),
+        ):
+            # A prefix each: they do not read each other's values.
+            caches[alias] = {"BACKEND": backend, "LOCATION": redis_url, "KEY_PREFIX": alias}
     settings.configure(
         CACHES=caches,
         SECRET_KEY="benchmarks-only",

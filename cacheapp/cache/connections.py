@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import redis
+from django.core.exceptions import ImproperlyConfigured
 from django_redis.pool import ConnectionFactory as DjangoRedisConnectionFactory
 from django_redis.pool import get_connection_factory
 
@@ -24,6 +25,7 @@ from cacheapp.cache.keys import KeyNames
 from cacheapp.cache.outage import Outages
 from cacheapp.cache.serializers import Codec
 from cacheapp.clients import URLError, get_async_client, get_client
+from cacheapp.clients.arguments import what_is_unknown
 from cacheapp.clients.bytelevel import ByteCommands
 from cacheapp.clients.url import ENGINE_SCHEME, is_engine_url
 
@@ -44,6 +46,13 @@ class ConnectionFactory(DjangoRedisConnectionFactory):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options)
         self.uses_own_classes = any(options.get(name) for name in CLASS_OPTIONS)
+        if not isinstance(self.pool_cls_kwargs, Mapping):
+            raise ImproperlyConfigured(
+                f"OPTIONS['CONNECTION_POOL_KWARGS'] must be a dict, not {self.pool_cls_kwargs!r}"
+            )
+        unknown = what_is_unknown(self.pool_cls_kwargs)
+        if unknown and not self.uses_own_classes:
+            raise ImproperlyConfigured(f"OPTIONS['CONNECTION_POOL_KWARGS']: {unknown}")
 
     def connect(self, url: str) -> redis.Redis:
         """Return a client, with a pool of its own, for the server that ``url`` names.

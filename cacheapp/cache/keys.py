@@ -11,6 +11,7 @@ keys() and delete_pattern() refuse with a clear error instead of taking somebody
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +76,12 @@ class KeyNames(dict[str, bytes]):
 
 
 def to_milliseconds(timeout: float) -> int:
-    """Return a timeout in seconds as milliseconds for PX: at least 1 if it is above zero, or 0."""
+    """Return a timeout in seconds as milliseconds for PX: at least 1 if it is above zero, or 0.
+
+    Raises ValueError for infinity and for what is not a number: for ever is None.
+    """
+    if not math.isfinite(timeout):
+        raise ValueError(f"A timeout must be a number of seconds, or None for ever, not {timeout}")
     return max(round(timeout * 1000), 1) if timeout > 0 else 0
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,10 @@ from cacheapp.cache.errors import SerializationError
 from cacheapp.cache.signing import SIGNATURE_SIZE, Signer
 
 logger = logging.getLogger("cacheapp.cache")
+
+#: Seconds between two warnings of one alias about values that cannot be read: a cache that
+#: another library filled has one for each request.
+LOG_INTERVAL_S: Final = 60
 
 #: Where members of sets, hashes and sorted sets stand. They move between keys inside the server
 #: (SMOVE, SUNIONSTORE), so their signature binds the alias alone.
@@ -71,6 +76,8 @@ _UNREADABLE = (
     ImportError,
     LookupError,
     OSError,
+    OverflowError,
+    RecursionError,
     TypeError,
     ValueError,
     pickle.PickleError,
@@ -195,6 +202,7 @@ class Codec:
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         self.alias = alias
         self.rejected = 0
+        self._silent_until = 0.0
         self._format = make_format(options)
         self._compressor = make_compressor(options)
         self._compress_min_bytes = int(options.get("COMPRESS_MIN_BYTES", COMPRESS_MIN_BYTES))
@@ -262,21 +270,33 @@ class Codec:
     def decode(self, raw: bytes, place: bytes, default: Any = None) -> Any:
         """Return the value that ``raw``, found at ``place``, stands for.
 
-        What cannot be read gives ``default``, adds one to ``rejected`` and a warning to the log.
+        What cannot be read gives ``default``, adds one to ``rejected`` and, at most once a minute,
+        a warning to the log.
         """
         try:
             return self._readers[raw[0]](raw, place)
         except _UNREADABLE as error:
-            self.rejected += 1
-            # Neither the value nor the key: keys of sessions are as secret as passwords.
-            logger.warning(
-                "A stored value of cache %r was treated as missing: %s",
-                self.alias,
-                "its signature is not ours, or it was made for another key"
-                if isinstance(error, UnverifiedError)
-                else f"its form is not the serializer's ({type(error).__name__})",
-            )
+            self._reject(error)
             return default
+
+    def _reject(self, error: Exception) -> None:
+        """Count a value that cannot be read, and log it unless the log has just heard of one."""
+        self.rejected += 1
+        now = time.monotonic()
+        if now < self._silent_until:
+            return
+        self._silent_until = now + LOG_INTERVAL_S
+        # Neither the value nor the key: keys of sessions are as secret as passwords.
+        logger.warning(
+            "A stored value of cache %r was treated as missing: %s. %d so far in this process; "
+            "the next %d s of them are counted only",
+            self.alias,
+            "its signature is not ours, or it was made for another key"
+            if isinstance(error, UnverifiedError)
+            else f"its form is not the serializer's ({type(error).__name__})",
+            self.rejected,
+            LOG_INTERVAL_S,
+        )
 
     def encode_many(self, values: Iterable[Any], places: list[bytes]) -> list[bytes]:
         """Return ``encode`` of each value at its place. Raises before anything was written."""

@@ -6,12 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.cache.backends.base import default_key_func
+from django.core.cache.backends.base import CacheKeyWarning, default_key_func
 from django.core.exceptions import ImproperlyConfigured
 
 from cacheapp.cache import keys
 from cacheapp.cache.errors import InvalidKeyError
-from cacheapp.cache.keys import KeyShape, encode_key, escape_glob, to_milliseconds
+from cacheapp.cache.keys import (
+    NAMES_MAX,
+    KeyNames,
+    KeyShape,
+    encode_key,
+    escape_glob,
+    to_milliseconds,
+)
 
 
 def dashed(key: str, prefix: str, version: int) -> str:
@@ -95,3 +102,29 @@ def test_a_key_that_is_no_text_says_so() -> None:
 )
 def test_milliseconds(timeout: Any, expected: int) -> None:
     assert to_milliseconds(timeout) == expected
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), float("-inf"), float("nan")])
+def test_a_timeout_that_is_no_number_of_seconds(timeout: float) -> None:
+    with pytest.raises(ValueError, match="None for ever"):
+        to_milliseconds(timeout)
+
+
+def test_kept_names_are_bounded() -> None:
+    names = KeyNames("prefix:1:")
+    for number in range(3 * NAMES_MAX + 1):
+        names.keep(f"key {number}", b"name")
+        assert len(names) <= NAMES_MAX
+    assert names == {f"key {3 * NAMES_MAX}": b"name"}
+
+
+def test_hot_keys_are_kept_and_unusual_ones_are_not(make_cache: Any) -> None:
+    cache = make_cache("memory://kept-names")
+    for _ in range(16):
+        cache.set("hot", "value")
+        with pytest.warns(CacheKeyWarning):
+            cache.set("with space", "value")
+    assert set(cache._names) == {"hot"}
+    assert cache.get("hot") == "value"
+    cache.key_prefix = "another"
+    assert cache.get("hot") is None

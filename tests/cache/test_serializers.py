@@ -7,6 +7,7 @@ import decimal
 import logging
 import pickle
 import random
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from cacheapp.cache import serializers
 from cacheapp.cache.errors import SerializationError
-from cacheapp.cache.serializers import MISSING, Codec
+from cacheapp.cache.serializers import LOG_INTERVAL_S, MISSING, Codec
 from cacheapp.cache.signing import SIGNATURE_SIZE
 
 PLACE = b":1:key"
@@ -106,6 +107,14 @@ def test_the_pickle_serializer_reads_no_unsigned_text() -> None:
     assert Codec("a", {"SERIALIZER": "pickle"}).decode(b"stext", PLACE, "miss") == "miss"
 
 
+@pytest.mark.parametrize(("serializer", "tag"), [("json", b"j"), ("msgpack", b"m")])
+def test_a_value_nested_beyond_reason_is_a_miss(serializer: str, tag: bytes) -> None:
+    codec = Codec("a", {"SERIALIZER": serializer, "COMPRESSOR": "zlib"})
+    nested = (b"[" if serializer == "json" else b"\x91") * 200_000
+    for raw in (tag + nested, tag.upper() + zlib.compress(nested)):
+        assert codec.decode(raw, PLACE, "miss") == "miss"
+
+
 def test_an_alias_that_writes_json_loads_no_pickle() -> None:
     signed = Codec("a", {}).encode([1], PLACE)
     assert Codec("a", {"SERIALIZER": "json"}).decode(signed, PLACE, "miss") == "miss"
@@ -142,6 +151,21 @@ def test_what_cannot_be_read_is_a_miss(raw: bytes, caplog: pytest.LogCaptureFixt
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert PLACE.decode() not in caplog.text
     assert loaded == []
+
+
+def test_a_cache_full_of_foreign_values_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, now = Codec("a", {}), [1000.0]
+    monkeypatch.setattr("cacheapp.cache.serializers.time.monotonic", lambda: now[0])
+    for _ in range(500):
+        codec.decode(b"\x80 not ours", PLACE)
+    assert codec.rejected == 500
+    assert len(caplog.records) == 1
+    now[0] += LOG_INTERVAL_S
+    codec.decode(b"\x80 not ours", PLACE)
+    assert len(caplog.records) == 2
+    assert "501 so far" in caplog.text
 
 
 def test_the_marker_works() -> None:

@@ -89,23 +89,23 @@ def test_get_of_several_patterns_and_of_nothing(server: Server) -> None:
         (
             ("SET", "maxmemory", "lots"),
             (
-                "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be "
-                "a memory value"
+                "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - "
+                "argument must be a memory value"
             ),
         ),
         (
             ("SET", "maxmemory-policy", "x"),
             (
-                "ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) "
-                "must be one of the following: volatile-lru, volatile-lfu, volatile-random, "
+                "ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - "
+                "argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, "
                 "volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction"
             ),
         ),
         (
             ("SET", "maxmemory-samples", 0),
             (
-                "ERR CONFIG SET failed (possibly related to argument 'maxmemory-samples') - argument "
-                "must be between 1 and 2147483647 inclusive"
+                "ERR CONFIG SET failed (possibly related to argument 'maxmemory-samples') - "
+                "argument must be between 1 and 2147483647 inclusive"
             ),
         ),
         (
