@@ -1,8 +1,7 @@
 """Arguments that several groups of commands share: of scans, of random picks, of counted keys.
 
-HSCAN, SSCAN and ZSCAN take the same options; HRANDFIELD, SRANDMEMBER and ZRANDMEMBER read their
-count alike; and several commands say how many keys follow. SCAN itself has an option more and
-reads its own.
+The scans take the same options, SCAN itself one more; HRANDFIELD, SRANDMEMBER and ZRANDMEMBER
+read their count alike; and several commands say how many keys follow.
 """
 
 from __future__ import annotations
@@ -22,7 +21,15 @@ Matcher = Callable[[bytes], object]
 
 def scan_options(options: tuple[bytes, ...]) -> tuple[int, Matcher | None]:
     """COUNT, and MATCH as a function (None: everything matches)."""
-    count, matches = _COUNT_DEFAULT, None
+    count, matches, _ = typed_scan_options(options, allow_type=False)
+    return count, matches
+
+
+def typed_scan_options(
+    options: tuple[bytes, ...], *, allow_type: bool = True
+) -> tuple[int, Matcher | None, bytes | None]:
+    """As `scan_options`, and the name of TYPE in lower case (None: every type)."""
+    count, matches, wanted = _COUNT_DEFAULT, None, None
     words = iter(options)
     for word in words:
         option, argument = word.upper(), next(words, None)
@@ -34,9 +41,11 @@ def scan_options(options: tuple[bytes, ...]) -> tuple[int, Matcher | None]:
                 raise CommandError(SYNTAX)
         elif option == b"MATCH":
             matches = None if argument == b"*" else glob_matcher(argument)
+        elif option == b"TYPE" and allow_type:
+            wanted = argument.lower()
         else:
             raise CommandError(SYNTAX)
-    return count, matches
+    return count, matches, wanted
 
 
 def random_count(raw: bytes, options: tuple[bytes, ...], paired: bytes) -> tuple[int, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cacheapp.engine import values
-from cacheapp.engine.arguments import glob_matcher, parse_cursor, parse_int, parse_int32
+from cacheapp.engine.arguments import glob_matcher, parse_cursor, parse_int32
 from cacheapp.engine.database import Database
 from cacheapp.engine.errors import (
     DB_OUT_OF_RANGE,
@@ -15,6 +15,7 @@ from cacheapp.engine.errors import (
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply, Status
 from cacheapp.engine.session import Session
+from cacheapp.engine.walking import typed_scan_options
 
 _FLUSH_FLAGS = "write"
 
@@ -235,22 +236,7 @@ def keys(ctx: Session, pattern: bytes) -> Reply:
 )  # fmt: skip
 def scan(ctx: Session, cursor: bytes, *options: bytes) -> Reply:
     position = parse_cursor(cursor)
-    pattern, count, wanted = None, 10, None
-    words = iter(options)
-    for word in words:
-        option, argument = word.upper(), next(words, None)
-        if argument is None:
-            raise CommandError(SYNTAX)
-        if option == b"COUNT":
-            count = parse_int(argument)
-            if count < 1:
-                raise CommandError(SYNTAX)
-        elif option == b"MATCH":
-            pattern = None if argument == b"*" else glob_matcher(argument)
-        elif option == b"TYPE":
-            wanted = argument.lower()
-        else:
-            raise CommandError(SYNTAX)
+    count, pattern, wanted = typed_scan_options(options)
     db = ctx.db
     following, found = db.scan(position, count)
     if pattern is not None:
