@@ -100,6 +100,7 @@ def command(
     arity: int,
     flags: str = "",
     keys: KeyRange | KeyFinder = (0, 0, 0),
+    first_keys: KeyRange = (0, 0, 0),
     key_flags: str = "",
     group: str,
     since: str = "1.0.0",
@@ -111,15 +112,16 @@ def command(
 ) -> Callable[[F], F]:
     """Record the decorated function as the command `name`; return it unchanged.
 
-    `flags` and `categories` (beyond those that group and flags imply) are separated by spaces.
-    `keys` is (first, last, step) or a function from the arguments to key positions; `key_flags` is
+    `flags` and `categories` (beyond those that group and flags imply; with a minus, one less) are
+    separated by spaces. `keys` is (first, last, step) or a function from the arguments to key
+    positions, where `first_keys` may say what a range can; `key_flags` is
     what the command does with them in Redis's words ("RW access update"). The handler is
     called as `handler(session, *arguments)` with the command's own name (and, for a child, its
     container's) taken off.
     """
 
     def record(handler: F) -> F:
-        positions: KeyRange = (0, 0, 0) if callable(keys) else keys
+        positions: KeyRange = first_keys if callable(keys) else keys
         row = Command(
             name=name,
             handler=handler,
@@ -150,7 +152,16 @@ def container(
     def refuse(_session: Any, *arguments: bytes) -> Any:
         raise unknown_subcommand(name, arguments[0])
 
-    command(name, arity=arity, flags=flags, group=group, since=since, summary=summary)(refuse)
+    command(
+        name,
+        arity=arity,
+        flags=flags,
+        group=group,
+        since=since,
+        summary=summary,
+        # Redis gives the children their group's category, but not the container.
+        categories=f"-{_GROUP_CATEGORIES.get(group, '')}",
+    )(refuse)
 
 
 def _derive(row: Command, categories: str) -> None:
@@ -158,12 +169,16 @@ def _derive(row: Command, categories: str) -> None:
     row.is_write = "write" in row.flags
     row.deny_oom = "denyoom" in row.flags
     row.skip = 2 if "|" in row.name else 1
-    found = set(categories.split())
+    words = set(categories.split())
+    found = {word for word in words if not word.startswith("-")}
     found.update(word for flag, word in _FLAG_CATEGORIES.items() if flag in row.flags)
     if row.group in _GROUP_CATEGORIES:
         found.add(_GROUP_CATEGORIES[row.group])
     if "admin" in row.flags:
         found.add("dangerous")
+    if row.group == "scripting":
+        found.discard("read")
+    found -= {word[1:] for word in words if word.startswith("-")}
     if "fast" not in found:
         found.add("slow")
     row.categories = frozenset(found)

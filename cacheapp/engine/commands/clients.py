@@ -65,7 +65,6 @@ def client_getname(ctx: Session) -> Reply:
 @command(
     "CLIENT|SETNAME", arity=3, flags="noscript loading stale", group="connection", since="2.6.9",
     summary="Sets the connection name.",
-    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )  # fmt: skip
 def client_setname(ctx: Session, name: bytes) -> Reply:
     if not valid_client_name(name):

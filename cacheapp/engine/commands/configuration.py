@@ -86,7 +86,6 @@ def _refused(name: str, reason: str) -> CommandError:
 @command(
     "CONFIG|RESETSTAT", arity=2, flags="admin noscript loading stale", group="server",
     since="2.0.0", summary="Resets the server's statistics.",
-    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )  # fmt: skip
 def config_resetstat(ctx: Session) -> Reply:
     ctx.engine.stats.reset()

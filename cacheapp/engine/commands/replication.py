@@ -11,7 +11,7 @@ from cacheapp.engine.session import Session
 
 @command(
     "WAIT", arity=3, flags="noscript", group="generic", since="3.0.0",
-    categories="blocking connection", summary="Blocks until replicas have acknowledged writes.",
+    categories="connection -keyspace -blocking", summary="Blocks until replicas have acknowledged writes.",
     tips=("request_policy:all_shards", "response_policy:agg_min"),
 )  # fmt: skip
 def wait(ctx: Session, replicas: bytes, timeout: bytes) -> Reply:

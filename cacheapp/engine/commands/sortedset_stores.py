@@ -191,7 +191,8 @@ def zunion(ctx: Session, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZUNIONSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1), key_flags="OW update",
+    "ZUNIONSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1),
+    first_keys=(1, 1, 1), key_flags="OW update",
     group="sorted-set", since="2.0.0", complexity="O(N)+O(M*log(M)) for N members giving M",
     summary="Stores the union of sorted sets under a key.",
 )  # fmt: skip
@@ -212,7 +213,8 @@ def zinter(ctx: Session, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZINTERSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1), key_flags="OW update",
+    "ZINTERSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1),
+    first_keys=(1, 1, 1), key_flags="OW update",
     group="sorted-set", since="2.0.0",
     complexity="O(N*K)+O(M*log(M)) for N members of the smallest of K sets giving M",
     summary="Stores the intersection of sorted sets under a key.",
@@ -247,7 +249,8 @@ def zdiff(ctx: Session, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZDIFFSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1), key_flags="OW update",
+    "ZDIFFSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1),
+    first_keys=(1, 1, 1), key_flags="OW update",
     group="sorted-set", since="6.2.0", complexity="O(L+(N-K)*log(N)) for L members in all",
     summary="Stores the members of the first sorted set that are in none of the others.",
 )  # fmt: skip

@@ -166,8 +166,9 @@ def _find_keys(args: list[bytes]) -> list[int]:
 
 
 @command(
-    "SORT", arity=-2, flags="write denyoom", keys=_find_keys, key_flags="RO access",
-    group="generic", categories="set sortedset list dangerous",
+    "SORT", arity=-2, flags="write denyoom", keys=_find_keys, first_keys=(1, 1, 1),
+    key_flags="RO access",
+    group="generic", categories="set sortedset list dangerous -keyspace",
     complexity="O(N+M*log(M)) for N elements, M returned",
     summary="Sorts a list, a set or a sorted set, and returns or stores the result.",
 )  # fmt: skip
@@ -177,7 +178,7 @@ def sort(ctx: Session, key: bytes, *options: bytes) -> Reply:
 
 @command(
     "SORT_RO", arity=-2, flags="readonly movablekeys", keys=(1, 1, 1), key_flags="RO access",
-    group="generic", since="7.0.0", categories="set sortedset list dangerous",
+    group="generic", since="7.0.0", categories="set sortedset list dangerous -keyspace",
     complexity="O(N+M*log(M)) for N elements, M returned",
     summary="Sorts a list, a set or a sorted set, and returns the result.",
 )  # fmt: skip

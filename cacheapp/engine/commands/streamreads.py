@@ -262,7 +262,7 @@ def _parse(ctx: Session, name: str, arguments: tuple[bytes, ...]) -> _Reading:
                 raise CommandError(
                     f"ERR {name.lower()} command is not allowed with BLOCK option from scripts"
                 )
-            reading.timeout_ms = parse_block_ms(arguments[place + 1], ctx.engine.now_ms)
+            reading.timeout_ms = parse_block_ms(arguments[place + 1])
             place += 2
         elif word == b"COUNT" and more:
             reading.count = max(parse_int(arguments[place + 1]), 0)

@@ -26,7 +26,6 @@ _ID_TOO_LOW = "ERR The ID specified in XADD is equal or smaller than the target 
 _EXHAUSTED = "ERR The stream has exhausted the last possible ID, unable to add more items"
 _TOO_LARGE = "ERR Elements are too large to be stored"
 _SETID_BELOW_TOP = "ERR The ID specified in XSETID is smaller than the target stream top item"
-_SETID_BELOW_DELETED = "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"
 _SETID_BELOW_GIVEN = (
     "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
 )
@@ -284,8 +283,6 @@ def xsetid(ctx: Session, key: bytes, last_id: bytes, *options: bytes) -> Reply:
     stream = ctx.db.edit(key, Stream)
     if stream is None:
         raise CommandError(NO_SUCH_KEY)
-    if number < stream.max_deleted_id:
-        raise CommandError(_SETID_BELOW_DELETED)
     if stream.length:
         if number < stream.top_id():
             raise CommandError(_SETID_BELOW_TOP)
