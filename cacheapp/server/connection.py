@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, OK, Push, Reply, Status
@@ -86,7 +86,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = server.loop
         self._buffer = server.read_buffer
         self._thread = threading.get_ident()
-        self._parser = RequestParser(server.bulk_bytes_max)
+        self._parser = RequestParser()
         self._ready = _NO_COMMANDS
         self._out: list[bytes] = []
         self._out_bytes = 0
@@ -106,8 +106,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open a session, or refuse the client."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not asserted: uvloop's transports are of no class of asyncio's.
+        self._transport = transport = cast(asyncio.Transport, transport)
         session = self._server.admit(self, transport)
         if session is None:
             self._ended = self._writes_end = True
@@ -188,6 +188,7 @@ class Connection(asyncio.BufferedProtocol):
         """Execute what has arrived, and write the replies."""
         session, parser = self.session, self._parser
         executed = 0
+        parser.bulk_bytes_max = self._server.bulk_bytes_max
         self._serving = True
         try:
             while self._execute():

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import importlib
 import importlib.util
+import resource
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = ["DEFAULT_BIND", "DEFAULT_PORT", "add_arguments", "engine_options", "l
 
 DEFAULT_BIND = "127.0.0.1"
 DEFAULT_PORT = 6380
+# Files that are no connections: listeners, logs, the interpreter's own.
+_OTHER_FILES = 64
 
 _AUTH_CLIENTS = {
     "no": ssl.CERT_NONE,
@@ -114,6 +117,7 @@ def serve(given: argparse.Namespace, say: Callable[[str], object]) -> None:
     """
     engine = Engine(engine_options(given))
     place = listening(given, engine.config)
+    _allow_files(engine.config["maxclients"])
 
     async def run() -> None:
         server = Server(engine, place)
@@ -122,6 +126,16 @@ def serve(given: argparse.Namespace, say: Callable[[str], object]) -> None:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
     say("Bye")
+
+
+def _allow_files(connections: int) -> None:
+    """Raise the process's limit of open files, as far as it may, for that many connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _places(server: Server) -> str:

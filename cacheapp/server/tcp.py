@@ -127,10 +127,16 @@ class Server:
 
     async def stop(self) -> None:
         """Stop listening, write what is owed, close. Clients get no later replies."""
-        for listener in self._listeners:
-            listener.close()
         if self._timer is not None:
             self._timer.cancel()
+        # What was accepted just before becomes a connection before its listener closes: asyncio
+        # would lose the socket.
+        for listener in self._listeners:
+            for sock in listener.sockets:
+                self.loop.remove_reader(sock.fileno())
+        await _turns()
+        for listener in self._listeners:
+            listener.close()
         self._deserted.clear()
         for connection in list(self.connections):
             connection.close()
@@ -140,9 +146,7 @@ class Server:
                 await asyncio.wait_for(self._deserted.wait(), STOPPING_SECONDS_MAX)
         for connection in list(self.connections):
             connection.hang_up()
-        # One turn to abort them, one for asyncio to say that they are lost.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await _turns()
         self._remove_socket()
 
     def _remove_socket(self) -> None:
@@ -233,14 +237,22 @@ class Server:
         self._timer = self.loop.call_at(when, self._tick)
 
     def _tick(self) -> None:
-        self.engine.tick()
-        now = self.loop.time()
-        if now - self._checked >= 1.0:
-            self._checked = now
-            for connection in list(self.connections):
-                connection.check(now, self.engine.now_ms, self.timeout_ms)
-        self._timer = None
-        self._wake_after(self._pause())
+        try:
+            self.engine.tick()
+            now = self.loop.time()
+            if now - self._checked >= 1.0:
+                self._checked = now
+                for connection in list(self.connections):
+                    connection.check(now, self.engine.now_ms, self.timeout_ms)
+        finally:
+            self._timer = None
+            self._wake_after(self._pause())
+
+
+async def _turns() -> None:
+    """Let the loop finish what takes asyncio several turns (accepting, aborting)."""
+    for _ in range(4):
+        await asyncio.sleep(0)
 
 
 def _keep_alive(sock: socket.socket, seconds: int) -> None:

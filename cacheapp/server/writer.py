@@ -15,6 +15,7 @@ from typing import Any
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import (
     NULL_ARRAY,
+    FixedPoint,
     Pairs,
     Push,
     Reply,
@@ -23,6 +24,7 @@ from cacheapp.engine.replies import (
     Status,
     Verbatim,
     format_double,
+    format_fixed_point,
 )
 
 __all__ = ["encode", "encode_error"]
@@ -89,6 +91,10 @@ def _double(append: Append, reply: float) -> None:
 
 def _double_as_bulk(append: Append, reply: float) -> None:
     _bulk(append, format_double(reply))
+
+
+def _fixed_point(append: Append, reply: FixedPoint) -> None:
+    append(b",%b\r\n" % format_fixed_point(reply))
 
 
 def _sequence(mark: bytes, protocol: int) -> Encoder:
@@ -158,5 +164,6 @@ _RESP3: dict[type, Encoder] = {
     bytes: _bulk, int: _integer, type(None): _constant(b"_\r\n"), Status: _status,
     list: _array3, tuple: _array3, CommandError: _error, Sentinel: _sentinel3,
     Verbatim: _verbatim, float: _double, bool: _boolean, dict: _map,
-    SetReply: _sequence(b"~", 3), Push: _sequence(b">", 3), Pairs: _array3,
+    FixedPoint: _fixed_point, SetReply: _sequence(b"~", 3), Push: _sequence(b">", 3),
+    Pairs: _array3,
 }  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import random
 
 import pytest
 
 from tests.redis_server import RedisServer
+from tests.server.mutate import make
 from tests.server.running import RunningServer, exchange
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -42,6 +44,17 @@ def test_every_answer_is_redis_s(redis_server: RedisServer, running: RunningServ
     for data in [*ARRAYS, *LINES, *ENDS]:
         ours, theirs = exchange(running.port, data), exchange(redis_server.port, data)
         assert ours == theirs, data[:80]
+
+
+@pytest.mark.requires_redis
+def test_mutated_requests_are_answered_as_redis_does(
+    redis_server: RedisServer, running: RunningServer
+) -> None:
+    rng = random.Random(30)
+    for _ in range(400):
+        data = make(rng)
+        ours, theirs = exchange(running.port, data), exchange(redis_server.port, data)
+        assert ours == theirs, data[:200]
 
 
 @pytest.mark.parametrize(
@@ -96,3 +109,10 @@ def test_a_request_over_the_query_buffer_limit_ends_the_connection() -> None:
             peer.send(b"*2\r\n$4\r\nECHO\r\n$3000000\r\n" + b"x" * 2_000_000)
         assert peer.rest() == b""
         other.ask(PING, b"+PONG\r\n")
+
+
+def test_the_limit_of_a_bulk_may_change_while_clients_are_connected(running: RunningServer) -> None:
+    with running.connect() as peer:
+        peer.ask(b"CONFIG SET proto-max-bulk-len 2mb\r\n", b"+OK\r\n")
+        peer.send(b"*2\r\n$4\r\nECHO\r\n$2097153\r\n")
+        assert peer.rest() == b"-ERR Protocol error: invalid bulk length\r\n"

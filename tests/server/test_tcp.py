@@ -139,7 +139,7 @@ def test_a_blocked_client_may_not_pile_up_requests(
         held = running.in_loop(
             lambda: max(each.fields()["qbuf"] for each in running.server.connections)
         )
-        assert held <= 1000 + connection.READ_BYTES
+        assert held <= 1000 + 4 * connection.READ_BYTES
         other.ask(b"RPUSH q job\r\n", b":1\r\n")
         answer = b"*2\r\n$1\r\nq\r\n$3\r\njob\r\n"
         assert peer.receive(len(answer) + 7 * 200_000) == answer + PONG * 200_000

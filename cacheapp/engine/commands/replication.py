@@ -11,7 +11,8 @@ from cacheapp.engine.session import Session
 
 @command(
     "WAIT", arity=3, flags="noscript", group="generic", since="3.0.0",
-    categories="connection -keyspace -blocking", summary="Blocks until replicas have acknowledged writes.",
+    categories="connection -keyspace -blocking",
+    summary="Blocks until replicas have acknowledged writes.",
     tips=("request_policy:all_shards", "response_policy:agg_min"),
 )  # fmt: skip
 def wait(ctx: Session, replicas: bytes, timeout: bytes) -> Reply:
@@ -22,7 +23,7 @@ def wait(ctx: Session, replicas: bytes, timeout: bytes) -> Reply:
     if wanted <= 0:
         return 0
     return ctx.engine.waiters.wait(
-        ctx, (), lambda _session, _key: None, timeout_ms=timeout_ms, timed_out=0
+        ctx, (), None, lambda _session, _key: None, timeout_ms=timeout_ms, timed_out=0
     )
 
 
