@@ -4,31 +4,39 @@ The engine never waits. A handler that finds nothing to do calls `Waiters.wait` 
 that returns: `BLOCKED`, or the answer of a timeout at once where waiting is not allowed (inside
 MULTI and scripts). The waiter keeps an `attempt`, which is the work of the command for one key.
 
-`Database.changed` reports keys that somebody waits for. Once the command that changed them is
-done, `serve` attempts, key by key in the order in which they became ready and client by client in
-the order in which they began to wait, until an attempt answers None (nothing left to take). What
-an attempt changes may make further keys ready; `serve` ends when there are none.
+`Database.changed` reports keys that somebody waits for. Once the command (or the transaction, or
+the script) that changed them is done, `serve` looks at what each key then holds, key by key in
+the order in which they became ready. Lists and sorted sets go to those who wait for their kind,
+in the order in which they began to wait, until the key is gone; a stream is shown to all who wait
+for streams, and so is its end. What an attempt changes may make further keys ready; `serve` ends
+when there are none.
 
 Deadlines are a heap, looked at by `Engine.tick` and by fronts, which ask when the next is due.
 Nothing polls: a front that waits for a reply sleeps until its own deadline or its delivery.
+
+Not as in Redis: a list that exists is reported at each change and not only when it is made. That
+shows only in the order of keys within one transaction, where a client waits for several kinds.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, Reply
+from cacheapp.engine.structures.stream import Stream
 
 if TYPE_CHECKING:
     from cacheapp.engine.database import Database
     from cacheapp.engine.session import Session
 
-# The work of a blocking command for one ready key: its reply, or None for nothing to take.
+# The work of a blocking command for a key that holds what it waits for: its reply. Of a stream,
+# which is shown after each change and at its end, the answer None says that it is of no use yet.
 Attempt = Callable[["Session", bytes], Reply]
 
 _UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
@@ -41,6 +49,7 @@ class Waiter:
     session: Session
     database: Database
     keys: tuple[bytes, ...]
+    kind: type | None
     attempt: Attempt
     deadline_ms: int
     timed_out: Reply
@@ -50,10 +59,12 @@ class Waiter:
 class Waiters:
     """All waiting sessions of an engine."""
 
-    __slots__ = ("_deadlines", "_numbers", "by_session", "ready_keys")
+    __slots__ = ("_deadlines", "_kinds", "_numbers", "by_session", "ready_keys")
 
     def __init__(self) -> None:
         self.by_session: dict[Session, Waiter] = {}
+        # How many wait for each kind of value.
+        self._kinds: Counter[type | None] = Counter()
         self._deadlines: list[tuple[int, int, Waiter]] = []
         # In the order in which they became ready; the engine looks whether there are any.
         self.ready_keys: dict[tuple[Database, bytes], None] = {}
@@ -63,6 +74,7 @@ class Waiters:
         self,
         session: Session,
         keys: Sequence[bytes],
+        kind: type | None,
         attempt: Attempt,
         *,
         timeout_ms: int,
@@ -70,34 +82,54 @@ class Waiters:
     ) -> Reply:
         """Let `session` wait for `keys` for `timeout_ms` (0: for ever) and return BLOCKED.
 
-        Where waiting is not allowed, returns `timed_out` instead.
+        `kind` is the class of the values that it waits for, None where it waits for none. Where waiting is not allowed, returns `timed_out` instead.
         """
         if session.may_not_wait:
             return timed_out
         deadline_ms = session.engine.now_ms + timeout_ms if timeout_ms else 0
         unique = tuple(dict.fromkeys(keys))
         waiter = Waiter(
-            session, session.db, unique, attempt, deadline_ms, timed_out, next(self._numbers)
+            session, session.db, unique, kind, attempt, deadline_ms, timed_out, next(self._numbers)
         )
         self.by_session[session] = waiter
+        self._kinds[kind] += 1
         for key in unique:
-            session.db.waiters.setdefault(key, {})[waiter] = None
+            # An OrderedDict, since a dict takes longer to find its first the more were taken.
+            session.db.waiters.setdefault(key, OrderedDict())[waiter] = None
         if deadline_ms:
             heapq.heappush(self._deadlines, (deadline_ms, waiter.order, waiter))
         return BLOCKED
 
     def ready(self, database: Database, key: bytes) -> None:
-        """Note that `key`, which somebody waits for, has changed."""
-        self.ready_keys[database, key] = None
+        """Note that `key`, which somebody waits for, has changed.
+
+        Nothing is noted where nobody at all waits for what it holds now. A key that is gone, or
+        holds anything else, may have been a stream.
+        """
+        slot = database.slots.get(key)
+        held = None if slot is None else type(database.values[slot])
+        if held in self._kinds or Stream in self._kinds:
+            self.ready_keys[database, key] = None
 
     def serve(self) -> None:
         """Give what has become ready to those who wait, until nothing more can be given."""
         while self.ready_keys:
             database, key = next(iter(self.ready_keys))
             del self.ready_keys[database, key]
-            for waiter in list(database.waiters.get(key, ())):
-                if self.by_session.get(waiter.session) is waiter:
-                    self._attempt(waiter, key)
+            while (waiter := self._first_for(database, key)) is not None:
+                self._attempt(waiter, key)
+            if Stream in self._kinds:
+                for waiter in list(database.waiters.get(key, ())):
+                    if waiter.kind is Stream:
+                        self._attempt(waiter, key)
+
+    def _first_for(self, database: Database, key: bytes) -> Waiter | None:
+        """Who is next to be given the list or sorted set at `key`; None where that is nobody."""
+        kind = type(database.peek(key))
+        if kind is Stream or kind not in self._kinds:
+            return None
+        queue = database.waiters.get(key, ())
+        return next((waiter for waiter in queue if waiter.kind is kind), None)
 
     def _attempt(self, waiter: Waiter, key: bytes) -> None:
         session = waiter.session
@@ -109,14 +141,23 @@ class Waiters:
             self._end(waiter, reply)
 
     def _end(self, waiter: Waiter, reply: Reply) -> None:
-        self.forget(waiter.session)
-        waiter.session.deliver(reply)
+        session = waiter.session
+        self.forget(session)
+        if isinstance(reply, CommandError):
+            stats = session.engine.stats
+            stats.count_error(reply.code)
+            stats.command(session.last_command).failed += 1
+        session.deliver(reply)
 
     def forget(self, session: Session) -> None:
         """Take `session` out of all queues without an answer (it is gone, or was answered)."""
         waiter = self.by_session.pop(session, None)
         if waiter is None:
             return
+        self._kinds[waiter.kind] -= 1
+        if not self._kinds[waiter.kind]:
+            # So that `in` tells whether anybody waits.
+            del self._kinds[waiter.kind]
         waiters = waiter.database.waiters
         for key in waiter.keys:
             queue = waiters.get(key)

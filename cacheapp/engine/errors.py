@@ -24,6 +24,8 @@ class ConfigError(ValueError):
 
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+NOT_A_HYPERLOGLOG = "WRONGTYPE Key is not a valid HyperLogLog string value."
+CORRUPTED_HYPERLOGLOG = "INVALIDOBJ Corrupted HLL object detected"
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 NOT_A_FLOAT = "ERR value is not a valid float"
 SYNTAX = "ERR syntax error"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 _CLASSES = {
     "g": "del rename_from rename_to move_from move_to copy_to restore expire persist",
-    "$": "set setrange incrby incrbyfloat append setbit getset",
+    "$": "set setrange incrby incrbyfloat append setbit getset pfadd",
     "l": "lpush rpush lpop rpop linsert lset lrem ltrim lmove sortstore",
     "s": "sadd srem spop sinterstore sunionstore sdiffstore",
     "h": "hset hdel hincrby hincrbyfloat hexpire hpersist hexpired",

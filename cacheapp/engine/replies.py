@@ -7,6 +7,7 @@ when a session speaks RESP2. No RESP bytes here: a front that has a socket write
     bytes      bulk string             Status     simple string
     int        integer                 None       null
     float      double                  bool       boolean
+    FixedPoint double, printed without an exponent
     list       array                   dict       map
     SetReply   set                     Pairs      array of pairs, flat in RESP2
     Push       out-of-band push        Verbatim   verbatim string
@@ -30,6 +31,12 @@ class Status(bytes):
 
 class Verbatim(bytes):
     """Text for humans (INFO, LATENCY …), a verbatim string of the format `txt` in RESP3."""
+
+    __slots__ = ()
+
+
+class FixedPoint(float):
+    """A double that is printed with up to 17 decimals and no exponent (coordinates)."""
 
     __slots__ = ()
 
@@ -79,6 +86,12 @@ def format_double(value: float) -> bytes:
     return b"%.17g" % value
 
 
+def format_fixed_point(value: float) -> bytes:
+    """A double with 17 decimals, less the zeros at their end."""
+    text = (b"%.17f" % value).rstrip(b"0").rstrip(b".")
+    return b"0" if text == b"-0" else text
+
+
 def to_resp2(reply: Reply) -> Reply:
     """Convert a RESP3-shaped reply into what a RESP2 client gets for it."""
     kind = type(reply)
@@ -86,6 +99,8 @@ def to_resp2(reply: Reply) -> Reply:
         return reply
     if kind is float:
         return format_double(reply)
+    if kind is FixedPoint:
+        return format_fixed_point(reply)
     if kind is bool:
         return int(reply)
     if kind is dict:

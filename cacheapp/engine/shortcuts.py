@@ -112,6 +112,7 @@ def setter(session: Session, execute: Execute | None = None) -> Setter:
                 now < engine.fast_until
                 and 0 <= ttl_ms < _TTL_MS_MAX
                 and db.sizes is None
+                and not db.waiters
                 and not session.special
             ):
                 slot = db.slots.get(key)
@@ -157,6 +158,7 @@ def msetter(session: Session) -> MultiSetter:
                 now >= engine.fast_until
                 or session.special
                 or db.sizes is not None
+                or db.waiters
                 or not 0 <= ttl_ms < _TTL_MS_MAX
             ):
                 for key, value in pairs:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 
-from cacheapp.engine.arguments import INT64_MAX, is_canonical_int, parse_int
+from cacheapp.engine.arguments import is_canonical_int, parse_int
 from cacheapp.engine.errors import (
     NEGATIVE_TIMEOUT,
     TIMEOUT_NOT_AN_INTEGER,
-    TIMEOUT_OUT_OF_RANGE,
     CommandError,
     text,
 )
@@ -23,6 +22,7 @@ _INVALID_START = "ERR invalid start ID for the interval"
 _INVALID_END = "ERR invalid end ID for the interval"
 
 _ID_BYTES_MAX = 127
+_FOR_EVER_MS = 2**42
 _UNSIGNED = re.compile(rb"[ \t\n\v\f\r]*([+-]?[0-9]+)\Z")
 _USUAL = re.compile(rb"([1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})\Z")
 
@@ -89,14 +89,12 @@ def parse_end(raw: bytes) -> int:
     return parse_any_id(raw, SEQUENCE_MASK)
 
 
-def parse_block_ms(raw: bytes, now_ms: int) -> int:
-    """The milliseconds of BLOCK, 0 for ever."""
+def parse_block_ms(raw: bytes) -> int:
+    """The milliseconds of BLOCK, 0 for ever; more than a hundred years are for ever too."""
     timeout_ms = parse_int(raw, TIMEOUT_NOT_AN_INTEGER)
     if timeout_ms < 0:
         raise CommandError(NEGATIVE_TIMEOUT)
-    if timeout_ms > INT64_MAX - now_ms:
-        raise CommandError(TIMEOUT_OUT_OF_RANGE)
-    return timeout_ms
+    return timeout_ms if timeout_ms < _FOR_EVER_MS else 0
 
 
 def no_group(key: bytes, group: bytes, where: str = "") -> CommandError:

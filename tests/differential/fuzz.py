@@ -72,7 +72,9 @@ def _round(group: Group, comparison: Comparison, number: int, commands: int) -> 
 
     try:
         compare()
-    except (Parted, Flaky):
+    except (Parted, Flaky, ConnectionError):
+        if comparison.lost:
+            raise ConnectionError(comparison.lost) from None
         sequence, difference = parted[-1]
         shortest = _shortened(comparison, sequence, difference, pushes=group.pushes)
         return f"{group.name}, seed {number}: {shortest}"

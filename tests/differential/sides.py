@@ -35,7 +35,7 @@ LIMITS: dict[bool, list[bytes]] = {
         b"CONFIG SET hash-max-listpack-entries 4 hash-max-listpack-value 8",
         b"CONFIG SET set-max-intset-entries 4",
         b"CONFIG SET zset-max-listpack-entries 4 zset-max-listpack-value 8",
-        b"CONFIG SET stream-node-max-entries 3 stream-node-max-bytes 90",
+        b"CONFIG SET stream-node-max-entries 3 stream-node-max-bytes 256",
     ],
 }
 # What CONFIG SET may have changed during a sequence.

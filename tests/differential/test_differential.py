@@ -13,7 +13,7 @@ from tests.differential.sides import RedisSide
 from tests.redis_server import MISSING, RedisServer, binary
 
 pytestmark = pytest.mark.requires_redis
-COMMANDS = 600
+COMMANDS = 400
 SEED = 1
 
 

@@ -1,20 +1,23 @@
 """The commands that take elements off the ends of lists, and those that wait until there are some.
 
 Each waiting command is its plain one, tried first for all keys and then, through
-`engine.waiters`, for each key that changes, until there was something to take.
+`engine.waiters`, for each key that becomes a list, until there was something to take.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 from cacheapp.engine.arguments import parse_int, parse_timeout_ms
 from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError, wrong_arity
+from cacheapp.engine.popping import multiple_pop_arguments, pop_or_wait
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.values import LIST
+from cacheapp.engine.walking import counted_keys
+
+_LEFT, _RIGHT = b"LEFT", b"RIGHT"
 
 
 @command(
@@ -57,81 +60,42 @@ def _take(ctx: Session, key: bytes, value: deque[bytes], count: int, *, left: bo
     return elements
 
 
-def _lmpop_keys(args: list[bytes]) -> list[int]:
-    return _counted_keys(args, 1)
-
-
-def _blmpop_keys(args: list[bytes]) -> list[int]:
-    return _counted_keys(args, 2)
-
-
-def _counted_keys(args: list[bytes], position: int) -> list[int]:
-    """Where the keys are, after their number at `position` and before the side."""
-    high = max(1, len(args) - position - 2)
-    count = parse_int(args[position], SYNTAX, low=1, high=high)
-    return list(range(position + 1, position + 1 + count))
-
-
 @command(
-    "LMPOP", arity=-4, flags="write movablekeys", keys=_lmpop_keys, key_flags="RW access delete",
-    group="list", since="7.0.0", complexity="O(N+M) in the keys and the elements returned",
+    "LMPOP", arity=-4, flags="write movablekeys", keys=counted_keys(1),
+    key_flags="RW access delete", group="list", since="7.0.0",
+    complexity="O(N+M) in the keys and the elements returned",
     summary="Removes and returns elements from the first list that is not empty.",
 )  # fmt: skip
 def lmpop(ctx: Session, numkeys: bytes, *arguments: bytes) -> Reply:
-    keys, left, count = _lmpop_arguments(numkeys, arguments)
+    keys, end, count = multiple_pop_arguments(numkeys, arguments, (_LEFT, _RIGHT))
     for key in keys:
         value = ctx.db.edit(key, LIST)
         if value is not None:
-            return [key, _take(ctx, key, value, count, left=left)]
+            return [key, _take(ctx, key, value, count, left=end == _LEFT)]
     return NULL_ARRAY
 
 
 @command(
-    "BLMPOP", arity=-5, flags="write blocking movablekeys", keys=_blmpop_keys,
+    "BLMPOP", arity=-5, flags="write blocking movablekeys", keys=counted_keys(2),
     key_flags="RW access delete", group="list", since="7.0.0",
     complexity="O(N+M) in the keys and the elements returned",
     summary="Waits for a list that is not empty, then removes and returns elements of it.",
 )  # fmt: skip
 def blmpop(ctx: Session, timeout: bytes, numkeys: bytes, *arguments: bytes) -> Reply:
-    timeout_ms = parse_timeout_ms(timeout)
-    keys, left, count = _lmpop_arguments(numkeys, arguments)
+    keys, end, count = multiple_pop_arguments(numkeys, arguments, (_LEFT, _RIGHT))
 
-    def attempt(waiting: Session, key: bytes) -> Reply:
-        value = waiting.db.peek(key)
-        if not isinstance(value, deque):
-            return None
-        return [key, _take(waiting, key, value, count, left=left)]
+    def attempt(session: Session, key: bytes) -> Reply:
+        value = session.db.peek(key)
+        return [key, _take(session, key, value, count, left=end == _LEFT)]
 
-    for key in keys:
-        value = ctx.db.edit(key, LIST)
-        if value is not None:
-            return attempt(ctx, key)
-    return ctx.engine.waiters.wait(ctx, keys, attempt, timeout_ms=timeout_ms, timed_out=NULL_ARRAY)
-
-
-def _lmpop_arguments(
-    numkeys: bytes, arguments: tuple[bytes, ...]
-) -> tuple[Sequence[bytes], bool, int]:
-    """The keys, whether from the left, and how many elements at most."""
-    key_count = parse_int(numkeys, "ERR numkeys should be greater than 0", low=1)
-    if key_count >= len(arguments):
-        raise CommandError(SYNTAX)
-    left = _is_left(arguments[key_count])
-    count = None
-    words = iter(arguments[key_count + 1 :])
-    for word in words:
-        raw = next(words, None)
-        if count is not None or word.upper() != b"COUNT" or raw is None:
-            raise CommandError(SYNTAX)
-        count = parse_int(raw, "ERR count should be greater than 0", low=1)
-    return arguments[:key_count], left, count or 1
+    return pop_or_wait(ctx, keys, LIST, attempt, parse_timeout_ms(timeout))
 
 
 def _is_left(word: bytes) -> bool:
     end = word.upper()
-    if end not in (b"LEFT", b"RIGHT"):
+    if end not in (_LEFT, _RIGHT):
         raise CommandError(SYNTAX)
-    return end == b"LEFT"
+    return end == _LEFT
 
 
 @command(
@@ -193,18 +157,11 @@ def brpop(ctx: Session, *arguments: bytes) -> Reply:
 
 def _blocking_pop(ctx: Session, arguments: tuple[bytes, ...], *, left: bool) -> Reply:
     *keys, timeout = arguments
-    timeout_ms = parse_timeout_ms(timeout)
 
-    def attempt(waiting: Session, key: bytes) -> Reply:
-        value = waiting.db.peek(key)
-        if not isinstance(value, deque):
-            return None
-        return [key, *_take(waiting, key, value, 1, left=left)]
+    def attempt(session: Session, key: bytes) -> Reply:
+        return [key, *_take(session, key, session.db.peek(key), 1, left=left)]
 
-    for key in keys:
-        if ctx.db.edit(key, LIST) is not None:
-            return attempt(ctx, key)
-    return ctx.engine.waiters.wait(ctx, keys, attempt, timeout_ms=timeout_ms, timed_out=NULL_ARRAY)
+    return pop_or_wait(ctx, keys, LIST, attempt, parse_timeout_ms(timeout))
 
 
 @command(
@@ -232,15 +189,13 @@ def brpoplpush(ctx: Session, source: bytes, target: bytes, timeout: bytes) -> Re
 def _blocking_move(
     ctx: Session, source: bytes, target: bytes, from_left: bool, to_left: bool, timeout_ms: int
 ) -> Reply:
-    def attempt(waiting: Session, key: bytes) -> Reply:
-        if not isinstance(waiting.db.peek(key), deque):
-            return None
-        return _move(waiting, key, target, from_left=from_left, to_left=to_left)
+    def attempt(session: Session, key: bytes) -> Reply:
+        return _move(session, key, target, from_left=from_left, to_left=to_left)
 
     moved = _move(ctx, source, target, from_left=from_left, to_left=to_left)
     if moved is not None:
         return moved
     return ctx.engine.waiters.wait(
-        ctx, [source], attempt, timeout_ms=timeout_ms,
+        ctx, [source], LIST, attempt, timeout_ms=timeout_ms,
         timed_out=None if ctx.may_not_wait else NULL_ARRAY,
     )  # fmt: skip

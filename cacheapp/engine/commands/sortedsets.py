@@ -1,6 +1,7 @@
-"""The commands on members of sorted sets: adding, scores, ranks, popping, scans.
+"""The commands on members of sorted sets: adding, scores, ranks, scans.
 
-Ranges are in `sortedset_ranges`, unions and their like in `sortedset_stores`. A sorted set that
+Ranges are in `sortedset_ranges`, unions and their like in `sortedset_stores`, what pops in
+`sortedsetpops`. A sorted set that
 loses its last member goes with its key.
 """
 
@@ -8,13 +9,13 @@ from __future__ import annotations
 
 import math
 
-from cacheapp.engine.arguments import parse_cursor, parse_float, parse_int
-from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError
+from cacheapp.engine.arguments import parse_cursor, parse_float
+from cacheapp.engine.errors import SYNTAX, CommandError
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import NULL_ARRAY, Pairs, Reply, format_double
+from cacheapp.engine.replies import Pairs, Reply, format_double
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.sortedset import SortedSet
-from cacheapp.engine.walking import counted_keys, picks, random_count, scan_options
+from cacheapp.engine.walking import picks, random_count, scan_options
 
 _ADD_OPTIONS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
 _NO_OPTIONS: frozenset[bytes] = frozenset()
@@ -178,79 +179,6 @@ def zrevrank(ctx: Session, key: bytes, member: bytes) -> Reply:
     found: SortedSet | None = ctx.db.read(key, SortedSet)
     rank = None if found is None else found.rank(member)
     return None if found is None or rank is None else len(found) - 1 - rank
-
-
-# Popping
-
-
-def _pop(ctx: Session, key: bytes, found: SortedSet, count: int, end: bytes) -> list[list[Reply]]:
-    """Take `count` entries from the `end` MIN or MAX; members with scores, the outermost first."""
-    size = len(found)
-    count = min(count, size)
-    if end == b"MIN":
-        entries = found.remove_slice(0, count)
-    else:
-        entries = found.remove_slice(size - count, size)
-        entries.reverse()
-    ctx.db.removed_from(key, found, b"zpop" + end.lower())
-    return [[member, score] for score, member in entries]
-
-
-def _pop_command(ctx: Session, key: bytes, arguments: tuple[bytes, ...], end: bytes) -> Reply:
-    if len(arguments) > 1:
-        raise CommandError(SYNTAX)
-    count = parse_int(arguments[0], NEGATIVE_COUNT, low=0) if arguments else 1
-    found: SortedSet | None = ctx.db.edit(key, SortedSet)
-    if found is None or not count:
-        return []
-    popped = _pop(ctx, key, found, count, end)
-    return Pairs(popped) if arguments else popped[0]
-
-
-@command(
-    "ZPOPMIN", arity=-2, flags="write fast", keys=(1, 1, 1), key_flags="RW access delete",
-    group="sorted-set", since="5.0.0", complexity="O(log(N)*M) for M members",
-    summary="Takes the members with the lowest scores out of a sorted set.", shaped=True,
-)  # fmt: skip
-def zpopmin(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
-    return _pop_command(ctx, key, arguments, b"MIN")
-
-
-@command(
-    "ZPOPMAX", arity=-2, flags="write fast", keys=(1, 1, 1), key_flags="RW access delete",
-    group="sorted-set", since="5.0.0", complexity="O(log(N)*M) for M members",
-    summary="Takes the members with the highest scores out of a sorted set.", shaped=True,
-)  # fmt: skip
-def zpopmax(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
-    return _pop_command(ctx, key, arguments, b"MAX")
-
-
-@command(
-    "ZMPOP", arity=-4, flags="write", keys=counted_keys(1), key_flags="RW access delete",
-    group="sorted-set", since="7.0.0", complexity="O(K) + O(M*log(N)) for K keys, M members",
-    summary="Takes members with the lowest or highest scores out of the first sorted set there is.",
-    shaped=True,
-)  # fmt: skip
-def zmpop(ctx: Session, raw_count: bytes, *arguments: bytes) -> Reply:
-    keys = parse_int(raw_count, "ERR numkeys should be greater than 0", low=1)
-    if keys >= len(arguments):
-        raise CommandError(SYNTAX)
-    end = arguments[keys].upper()
-    if end not in (b"MIN", b"MAX"):
-        raise CommandError(SYNTAX)
-    count = 1
-    options = arguments[keys + 1 :]
-    if options:
-        if len(options) < 2 or options[0].upper() != b"COUNT":
-            raise CommandError(SYNTAX)
-        count = parse_int(options[1], "ERR count should be greater than 0", low=1)
-        if len(options) > 2:
-            raise CommandError(SYNTAX)
-    for key in arguments[:keys]:
-        found: SortedSet | None = ctx.db.edit(key, SortedSet)
-        if found is not None:
-            return [key, _pop(ctx, key, found, count, end)]
-    return NULL_ARRAY
 
 
 # Walking

@@ -293,7 +293,7 @@ def _wait(ctx: Session, reading: _Reading, attempt: Attempt) -> Reply:
     if reading.timeout_ms is None:
         return NULL_ARRAY
     return ctx.engine.waiters.wait(
-        ctx, reading.keys, attempt, timeout_ms=reading.timeout_ms, timed_out=NULL_ARRAY
+        ctx, reading.keys, Stream, attempt, timeout_ms=reading.timeout_ms, timed_out=NULL_ARRAY
     )
 
 

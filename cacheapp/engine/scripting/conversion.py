@@ -117,7 +117,7 @@ def to_lua(reply: Reply, protocol: int, table: MakeTable) -> Any:
         return table({b"ok": bytes(reply)})
     if isinstance(reply, CommandError):
         return table({b"err": str(reply).encode("utf-8", "surrogateescape")})
-    if kind is float:
+    if isinstance(reply, float):
         return table({b"double": reply})
     if kind is dict:
         entries = {

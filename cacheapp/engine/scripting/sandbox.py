@@ -88,6 +88,7 @@ class Sandbox:
 
     def compile(self, source: bytes) -> Any:
         """The chunk for the text of a script; CommandError with the compiler's message."""
+        self._collect_if_much()
         if not self.room_for(len(source) * 64):
             raise CommandError("ERR Error compiling script (new function): not enough memory")
         made = self._compile(source)
@@ -96,14 +97,19 @@ class Sandbox:
             raise CommandError(f"ERR Error compiling script (new function): {message}")
         return made
 
+    def _collect_if_much(self) -> None:
+        # Lua 5.1 does not collect when an allocation fails: what a script that filled the memory
+        # left behind would keep the next one out.
+        if self.used() > _COLLECT_BYTES:
+            self._collect()
+
     def room_for(self, size: int) -> bool:
         """Whether the host may put `size` more bytes into Lua now."""
         return bool(self.used() + size < MEMORY_BYTES_MAX)
 
     def run(self, chunk: Any, sha: str, keys: list[bytes], arguments: list[bytes]) -> Reply:
         """Run a chunk; its result in RESP3's shape, or CommandError with the place of the error."""
-        if self.used() > _COLLECT_BYTES:
-            self._collect()
+        self._collect_if_much()
         if not self.room_for(sum(map(len, keys)) + sum(map(len, arguments))):
             raise CommandError(f"ERR Error running script {sha}, not enough memory")
         seconds = self._bridge.limit_seconds() or _NO_LIMIT_SECONDS

@@ -145,7 +145,8 @@ class Group:
     def give(self, number: int, consumer: Consumer, now_ms: int) -> Pending:
         """Note that the entry `number` was delivered to `consumer`, for the first time.
 
-        Returns what is pending now. An entry may be pending already, where the group was set back; then it changes hands.
+        Returns what is pending now. An entry may be pending already, where the group was set
+        back; then it changes hands.
         """
         pending = self.pending.get(number)
         if pending is None:

@@ -8,6 +8,7 @@ from tests.differential.grammar import (
     INTEGER,
     MEMBER,
     PATTERN,
+    PICKS,
     TEXT,
     Group,
     choice,
@@ -41,7 +42,7 @@ COMMANDS = [
     seq("HINCRBY", KEY, FIELD, INTEGER),
     seq("HINCRBYFLOAT", KEY, FIELD, FLOAT),
     seq("HRANDFIELD", KEY),
-    seq("HRANDFIELD", KEY, choice(COUNT, INTEGER), maybe(word("WITHVALUES", "withvalues", "WITH"))),
+    seq("HRANDFIELD", KEY, PICKS, maybe(word("WITHVALUES", "withvalues", "WITH"))),
     seq(
         "HSCAN", KEY, CURSOR, options(seq("MATCH", PATTERN), seq("COUNT", COUNT), "NOVALUES"),
     ),

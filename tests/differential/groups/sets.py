@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.differential.grammar import (
     COUNT,
-    INTEGER,
     MEMBER,
     PATTERN,
+    PICKS,
     Group,
     choice,
     key_of,
@@ -33,7 +33,7 @@ COMMANDS = [
     seq("SMEMBERS", KEY),
     seq("SMOVE", KEY, KEY, ELEMENT),
     seq("SPOP", KEY, maybe(COUNT)),
-    seq("SRANDMEMBER", KEY, maybe(choice(COUNT, INTEGER))),
+    seq("SRANDMEMBER", KEY, maybe(PICKS)),
     seq("SUNION", many(KEY)),
     seq("SINTER", many(KEY)),
     seq("SDIFF", many(KEY)),

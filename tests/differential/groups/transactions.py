@@ -36,7 +36,7 @@ INSIDE = [
     seq("SWAPDB", "0", "1"),
     seq("FLUSHALL"),
     seq("FLUSHDB"),
-    seq("BITOP", "NOT", key_of("string"), key_of("string")),
+    seq("BITFIELD", key_of("string"), "INCRBY u8 0 1"),
     seq("SETBIT", key_of("string"), "3", word("0", "1")),
     seq("SMOVE", key_of("set"), key_of("set"), word("a", "1")),
 ]
