@@ -121,6 +121,8 @@ def decode_bytes(reply: Reply) -> Any:
         return reply
     if isinstance(reply, bytes):
         return bytes(reply)
+    if isinstance(reply, float):
+        return float(reply)
     if isinstance(reply, list):
         if kind is list and PLAIN.issuperset(map(type, reply)):
             return reply

@@ -410,7 +410,8 @@ def _find_keys(args: list[bytes]) -> list[int]:
 
 
 @command(
-    "GEORADIUS", arity=-6, flags="write denyoom", keys=_find_keys, key_flags="RO access",
+    "GEORADIUS", arity=-6, flags="write denyoom", keys=_find_keys,
+    first_keys=(1, 1, 1), key_flags="RO access",
     group="geo", since="3.2.0", complexity="O(N+log(M)) for N members in the area of the circle",
     summary="Returns or stores the members inside a circle around a position.", shaped=True,
 )  # fmt: skip
@@ -428,7 +429,8 @@ def georadius_ro(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "GEORADIUSBYMEMBER", arity=-5, flags="write denyoom", keys=_find_keys, key_flags="RO access",
+    "GEORADIUSBYMEMBER", arity=-5, flags="write denyoom", keys=_find_keys,
+    first_keys=(1, 1, 1), key_flags="RO access",
     group="geo", since="3.2.0", complexity="O(N+log(M)) for N members in the area of the circle",
     summary="Returns or stores the members inside a circle around a member.", shaped=True,
 )  # fmt: skip

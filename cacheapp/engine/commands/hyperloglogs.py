@@ -76,7 +76,8 @@ def pfadd(ctx: Session, key: bytes, *elements: bytes) -> Reply:
 )  # fmt: skip
 def pfcount(ctx: Session, *keys: bytes) -> Reply:
     if len(keys) > 1:
-        found = [ctx.db.read(key, STRING) for key in keys]
+        # One after the other: the first key that is not right decides on the error.
+        found = (ctx.db.read(key, STRING) for key in keys)
         several = [_registers(_checked(value)) for value in found if value is not None]
         return hyperloglog.count(hyperloglog.highest(several))
     [key] = keys
