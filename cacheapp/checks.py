@@ -27,11 +27,11 @@ from redis.exceptions import RedisError
 from cacheapp import conf
 from cacheapp.cache.backend import CacheBackend
 from cacheapp.cache.client import client_class
-from cacheapp.cache.connections import make_factory
+from cacheapp.cache.connections import ConnectionFactory, async_options, make_factory
 from cacheapp.cache.keys import KeyShape
 from cacheapp.cache.serializers import make_compressor, make_format
 from cacheapp.clients import URLError, check_url, get_client
-from cacheapp.clients.url import is_engine_url, parse_engine_url
+from cacheapp.clients.url import DATABASES_DEFAULT, EngineURL, is_engine_url, parse_engine_url
 
 #: The keys of OPTIONS: django-redis's, and ours.
 OPTIONS: Final = frozenset(
@@ -136,6 +136,7 @@ def check_locations(**_: Any) -> list[CheckMessage]:
     """Check LOCATION: its scheme, its options, and that aliases agree about one engine."""
     messages: list[CheckMessage] = []
     engines: dict[str, tuple[str, dict[str, str]]] = {}
+    used: list[tuple[str, EngineURL]] = []
     for alias, written, _options in our_aliases():
         location = written.get("LOCATION") or ""
         for url in servers_of(location) or [""]:
@@ -147,12 +148,13 @@ def check_locations(**_: Any) -> list[CheckMessage]:
             except URLError as error:
                 messages.append(
                     Error(
-                        f"CACHES[{alias!r}]['LOCATION']: {error}.",
+                        f"CACHES[{alias!r}]['LOCATION']: {error}",
                         hint="docs/url.md lists schemes and options.",
                         id="cacheapp.E003",
                     )
                 )
                 continue
+            used.append((alias, engine))
             if not engine.engine_options:
                 continue
             first, options = engines.setdefault(engine.name, (alias, engine.engine_options))
@@ -165,6 +167,18 @@ def check_locations(**_: Any) -> list[CheckMessage]:
                         id="cacheapp.E004",
                     )
                 )
+    for alias, engine in used:
+        stated = engines[engine.name][1] if engine.name in engines else {}
+        databases = int(stated.get("databases", DATABASES_DEFAULT))
+        if (engine.db or 0) >= databases:
+            messages.append(
+                Error(
+                    f"CACHES[{alias!r}]['LOCATION']: database {engine.db} is not one of the "
+                    f"{databases} of engine {engine.name!r}, which begin with 0",
+                    hint="Choose a lower number, or give the option databases.",
+                    id="cacheapp.E003",
+                )
+            )
     return messages
 
 
@@ -222,11 +236,12 @@ def _make_connections(options: dict[str, Any]) -> None:
     for name in CLASS_OPTIONS:
         if isinstance(options.get(name), str):
             import_string(options[name])
+    factory = make_factory(options)
     if options.get("CONNECTION_POOL_KWARGS", {}).get("decode_responses"):
         raise ImproperlyConfigured(
             "CONNECTION_POOL_KWARGS asks for decode_responses, but stored values are bytes"
         )
-    make_factory(options).make_connection_params("")
+    factory.make_connection_params("")
 
 
 _MADE_OF_OPTIONS: Final[tuple[tuple[str, Callable[[Any], Any], str], ...]] = (
@@ -309,7 +324,10 @@ def _check_key_function(alias: str, written: Mapping[str, Any]) -> list[CheckMes
 
 def is_web_server() -> bool:
     """Say whether this process was started as a server that forks or spawns workers."""
-    return Path(sys.argv[0]).stem in WEB_SERVERS
+    program = Path(sys.argv[0])
+    # `python -m uvicorn` is started from uvicorn/__main__.py.
+    name = program.parent.name if program.stem == "__main__" else program.stem
+    return name in WEB_SERVERS
 
 
 def worker_count() -> int:
@@ -331,8 +349,8 @@ def check_servers(**_: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     asked: set[str] = set()
     for alias, written, options in our_aliases():
-        if "SENTINELS" in options or options.get("CONNECTION_FACTORY"):
-            continue  # only its own classes know how to get there
+        if "SENTINELS" in options:
+            continue  # LOCATION names a service, not a server
         for url in servers_of(written.get("LOCATION") or ""):
             if url in asked or not _is_remote(url):
                 continue
@@ -361,17 +379,16 @@ def _is_remote(url: str) -> bool:
 def _unreachable(url: str, options: Mapping[str, Any], timeout: float) -> str | None:
     """Why the server does not answer, without the URL's password; None if it does."""
     try:
-        stated = make_factory(dict(options)).make_connection_params("")
-        client = get_client(
-            url,
-            username=stated.get("username"),
-            password=stated.get("password"),
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=None,
-        )
+        factory = make_factory(dict(options))
+        if not isinstance(factory, ConnectionFactory):
+            return None  # only such a class knows how to get there
+        client = get_client(url, **{**async_options(factory.client_options(url)), "retry": None})
     except (ImproperlyConfigured, ImportError, TypeError):
         return None  # cacheapp.E008
+    # Not as arguments, since over those the URL's own timeouts would win.
+    client.connection_pool.connection_kwargs |= dict.fromkeys(
+        ("socket_timeout", "socket_connect_timeout"), timeout
+    )
     try:
         client.ping()
     except RedisError as error:

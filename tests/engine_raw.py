@@ -75,6 +75,8 @@ def plain(reply: Any) -> Any:
         return ReplyError(str(reply))
     if isinstance(reply, bytes):
         return bytes(reply)
+    if isinstance(reply, float):
+        return float(reply)
     if isinstance(reply, dict):
         return {plain(key): plain(value) for key, value in reply.items()}
     if isinstance(reply, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -88,6 +89,10 @@ def test_the_dict_cacheapp(
         ({"LOCATION": "memory://x?maxmemori=1"}, "E003", "did you mean 'maxmemory'"),
         ({"LOCATION": "memory://x?maxmemory=1zb"}, "E003", "'1zb'"),
         ({"LOCATION": "memory://x?decode_responses=yes"}, "E003", "decode_responses"),
+        ({"LOCATION": "memory://x/16"}, "E003", "database 16"),
+        ({"LOCATION": "memory://x/2?databases=2"}, "E003", "the 2 of"),
+        ({"LOCATION": "redis://x?sokcet_timeout=1"}, "E003", "did you mean 'socket_timeout'"),
+        ({"LOCATION": "redis://:pass/word@x"}, "E003", "percent-encoded"),
         ({"OPTIONS": ["SERIALIZER"]}, "E005", "dict"),
         ({"OPTIONS": {"SERIALISER": "json"}}, "E005", "Did you mean 'SERIALIZER'"),
         ({"OPTIONS": {"SERIALIZER": "yaml"}}, "E006", "'yaml'"),
@@ -98,6 +103,8 @@ def test_the_dict_cacheapp(
         ({"OPTIONS": {"PARSER_CLASS": "no.such.Parser"}}, "E008", "no"),
         ({"OPTIONS": {"SOCKET_TIMEOUT": "1s"}}, "E008", "timeout"),
         ({"OPTIONS": {"CONNECTION_POOL_KWARGS": {"decode_responses": True}}}, "E008", "bytes"),
+        ({"OPTIONS": {"CONNECTION_POOL_KWARGS": 7}}, "E008", "must be a dict"),
+        ({"OPTIONS": {"CONNECTION_POOL_KWARGS": {"retri": 1}}}, "E008", "did you mean 'retry'"),
         ({"KEY_FUNCTION": "no.such.function"}, "E009", "KEY_FUNCTION"),
         ({"KEY_FUNCTION": bare}, "W004", "refuse"),
     ],
@@ -151,6 +158,7 @@ def test_an_engine_in_each_of_several_workers(
     [
         ("/usr/bin/gunicorn", ["-w", "4", "site.wsgi"], 4),
         ("uvicorn", ["site.asgi:app", "--workers=3"], 3),
+        ("/usr/lib/uvicorn/__main__.py", ["site.asgi:app", "--workers=3"], 3),
         ("gunicorn", ["site.wsgi", "--worker-class", "gthread"], 1),
         ("manage.py", ["runserver", "-w", "4"], 1),
     ],
@@ -185,6 +193,35 @@ def test_a_server_that_does_not_answer(reported: Reported, settings: Any) -> Non
     for timeout in (0, None):
         settings.CACHEAPP = {"CHECK_TIMEOUT": timeout}
         assert reported(one={"LOCATION": url}) == []
+
+
+def test_databases_of_an_engine_that_another_alias_makes(reported: Reported) -> None:
+    assert (
+        reported(one={"LOCATION": "memory://x/20"}, two={"LOCATION": "memory://x?databases=32"})
+        == []
+    )
+
+
+def test_servers_are_asked_with_the_arguments_of_the_alias(
+    reported: Reported, settings: Any
+) -> None:
+    settings.CACHEAPP = {"CHECK_TIMEOUT": 0.2}
+    asked: list[dict[str, Any]] = []
+
+    def record(connection: Any) -> None:
+        asked.append({"name": connection.client_name, "timeout": connection.socket_timeout})
+        raise redis.ConnectionError("mute")
+
+    with socket.create_server((HOST, 0)) as mute:
+        written = {
+            "LOCATION": f"redis://{HOST}:{mute.getsockname()[1]}?socket_timeout=30",
+            "OPTIONS": {
+                "CONNECTION_POOL_KWARGS": {"client_name": "mine", "redis_connect_func": record}
+            },
+        }
+        ((found, _, _),) = reported(default=written)
+    assert found == "cacheapp.W001"
+    assert asked == [{"name": "mine", "timeout": 0.2}]
 
 
 @pytest.mark.requires_redis

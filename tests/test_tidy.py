@@ -15,7 +15,10 @@ import pytest
 from tests.house_rules import ENGINE_PACKAGES, RULES
 
 ROOT = Path(__file__).resolve().parent.parent
-MADE_BY_TOOLS = {"__pycache__", "build", "dist", "var"}
+MADE_BY_TOOLS = {
+    "__pycache__", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache",
+    "build", "dist", "var",
+}  # fmt: skip
 TEXT = {".cfg", ".css", ".html", ".js", ".lua", ".md", ".py", ".toml", ".txt", ".yaml", ".yml", ""}
 
 DOC = '"""What it is."""\n'

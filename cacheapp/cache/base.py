@@ -23,6 +23,7 @@ from django_redis.util import CacheKey
 from cacheapp import conf
 from cacheapp.cache.client import client_class
 from cacheapp.cache.connections import Probe, byte_client, state_of
+from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames, KeyShape, encode_key, to_milliseconds
 from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.serializers import STR_TAG
@@ -83,6 +84,11 @@ class RedisBackend(RedisCache):
         try:
             if options is not stated:
                 raise ImproperlyConfigured(f"OPTIONS must be a dict, not {stated!r}")
+            if not server:
+                raise LocationError(
+                    "LOCATION is empty: give a URL, such as memory://default or "
+                    "redis://127.0.0.1:6379/0"
+                )
             self._client_cls = client_class(options)
             self.state = state_of(server, params)
         except (ImproperlyConfigured, ImportError, TypeError, ValueError) as error:

@@ -74,11 +74,20 @@ class ConnectionFactory(DjangoRedisConnectionFactory):
         return {**options, **self.pool_cls_kwargs}
 
     def get_connection_pool(self, params: dict[str, Any]) -> redis.ConnectionPool:
-        """Return a new pool; for a memory:// URL the engine's, unless OPTIONS names another."""
-        if is_engine_url(params["url"]) and not self.options.get("CONNECTION_POOL_CLASS"):
+        """Return a new pool; for a memory:// URL the engine's.
+
+        Raises ImproperlyConfigured where OPTIONS names a pool that cannot reach an engine.
+        """
+        if is_engine_url(params["url"]):
             from cacheapp.clients.pool import EngineConnectionPool
 
-            self.pool_cls = EngineConnectionPool
+            if not self.options.get("CONNECTION_POOL_CLASS"):
+                self.pool_cls = EngineConnectionPool
+            elif not issubclass(self.pool_cls, EngineConnectionPool):
+                raise ImproperlyConfigured(
+                    "OPTIONS['CONNECTION_POOL_CLASS'] cannot reach an engine: for a memory:// URL "
+                    "leave it out, or name cacheapp.clients.pool.EngineConnectionPool"
+                )
         return super().get_connection_pool(params)
 
 

@@ -17,7 +17,7 @@ import inspect
 import math
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from redis.asyncio.retry import Retry
@@ -87,6 +87,8 @@ class AsyncEngineConnection(Settings):
     def __init__(self, *, url: str | None = None, **settings: Any) -> None:
         # The inbox itself needs a running loop, and comes with the session.
         self._items: deque[Any] = deque()
+        # What was sent after a command that waits: it runs when that has been answered.
+        self._held: deque[list[bytes]] = deque()
         super().__init__(**(settings if url is None else connection_settings(url, **settings)))
 
     def default_retry(self, retries: int) -> Retry:
@@ -156,6 +158,7 @@ class AsyncEngineConnection(Settings):
     def _close(self) -> None:
         # Never suspends: a second cancellation cannot come in between.
         session, self._session = self._session, None
+        self._held.clear()
         self.reset_should_reconnect()
         if session is not None:
             self.engine.disconnect(session)
@@ -191,7 +194,10 @@ class AsyncEngineConnection(Settings):
     async def send_packed_command(
         self, command: Iterable[list[bytes]], check_health: bool = True
     ) -> None:
-        """Execute the commands that ``pack_command`` or ``pack_commands`` encoded."""
+        """Execute the commands that ``pack_command`` or ``pack_commands`` encoded.
+
+        Those after one that waits are executed by who reads their replies, in their turn.
+        """
         if self._session is None:
             await self.connect()
         if check_health and self.health_check_interval:
@@ -199,15 +205,23 @@ class AsyncEngineConnection(Settings):
         session = self._session
         if session is None:
             raise RedisConnectionError(CLOSED_TEXT)
+        if self._held:
+            self._held.extend(command)
+        else:
+            self._execute(session, iter(command))
+
+    def _execute(self, session: Session, commands: Iterator[list[bytes]]) -> None:
         execute, put = self.engine.execute, self._inbox.put
         try:
-            for args in command:
+            for args in commands:
                 try:
                     reply = execute(session, args)
                 except CommandError as error:
                     put(error)
                 else:
-                    if reply is not NO_REPLY and reply is not BLOCKED:
+                    if reply is BLOCKED:
+                        self._held.extend(commands)
+                    elif reply is not NO_REPLY:
                         put(reply)
                     if session.closing:
                         self._hang_up(session)
@@ -216,6 +230,13 @@ class AsyncEngineConnection(Settings):
             # Replies of the commands before it would be the next caller's.
             self._close()
             raise
+
+    def _go_on(self) -> None:
+        """Execute what was held back, if what it was held back for no longer waits."""
+        session = self._session
+        if session is not None and session not in self.engine.waiters.by_session:
+            held, self._held = self._held, deque()
+            self._execute(session, iter(held))
 
     def _hang_up(self, session: Session) -> None:
         # As a server does after QUIT: what it said can still be read, and then the end.
@@ -251,6 +272,8 @@ class AsyncEngineConnection(Settings):
         while True:
             try:
                 items = self._items
+                if self._held and not items:
+                    self._go_on()
                 if not items:
                     if self._session is None:
                         raise RedisConnectionError(CLOSED_TEXT)

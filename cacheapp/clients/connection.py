@@ -93,6 +93,8 @@ class EngineConnection(Settings, ConnectionInterface):
     def __init__(self, *, url: str | None = None, **settings: Any) -> None:
         self._inbox = Inbox()
         self._items = self._inbox.items
+        # What was sent after a command that waits: it runs when that has been answered.
+        self._held: deque[list[bytes]] = deque()
         super().__init__(**(settings if url is None else connection_settings(url, **settings)))
         # Replies that need neither decoding nor note of the time.
         self._plain = PLAIN if self.decode is decode_bytes else PLAIN - {bytes}
@@ -157,6 +159,7 @@ class EngineConnection(Settings, ConnectionInterface):
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
         """Close the session. What it watched, queued and subscribed to is gone; again is fine."""
         session, self._session = self._session, None
+        self._held.clear()
         self.reset_should_reconnect()
         if session is not None:
             self.engine.disconnect(session)
@@ -188,15 +191,22 @@ class EngineConnection(Settings, ConnectionInterface):
     def send_packed_command(
         self, command: Iterable[list[bytes]], check_health: bool = True
     ) -> None:
-        """Execute the commands that ``pack_command`` or ``pack_commands`` encoded."""
+        """Execute the commands that ``pack_command`` or ``pack_commands`` encoded.
+
+        Those after one that waits are executed by who reads their replies, in their turn.
+        """
         if self._session is None:
             self.connect()
         if check_health and self.health_check_interval:
             self.check_health()
+        commands = iter(command)
+        if self._held:
+            self._held.extend(commands)
+            return
         session, get = self.session, self._get
         execute, put = self.engine.execute, self._items.append
         try:
-            for args in command:
+            for args in commands:
                 try:
                     if args[0] == b"GET" and len(args) == 2:
                         put(get(args[1]))
@@ -205,7 +215,9 @@ class EngineConnection(Settings, ConnectionInterface):
                 except CommandError as error:
                     put(error)
                 else:
-                    if reply is not NO_REPLY and reply is not BLOCKED:
+                    if reply is BLOCKED:
+                        self._held.extend(commands)
+                    elif reply is not NO_REPLY:
                         put(reply)
                     if session.closing:
                         self._hang_up(session)
@@ -216,6 +228,12 @@ class EngineConnection(Settings, ConnectionInterface):
             raise
         # Somebody may be reading already: PubSub.ping() while another thread listens.
         self._inbox.wake()
+
+    def _go_on(self) -> None:
+        """Execute what was held back, if what it was held back for no longer waits."""
+        if self._session is not None and self._session not in self.engine.waiters.by_session:
+            held, self._held = self._held, deque()
+            self.send_packed_command(held, check_health=False)
 
     def _hang_up(self, session: Session) -> None:
         # As a server does after QUIT: what it said can still be read, and then the end.
@@ -304,6 +322,8 @@ class EngineConnection(Settings, ConnectionInterface):
     def _wait(self, timeout: float | None) -> bool:
         """Wait ``timeout`` seconds, None is for ever, for something to arrive."""
         inbox = self._inbox
+        if self._held:
+            self._go_on()
         end = None if timeout is None else time.monotonic() + timeout
         while not inbox.items:
             left = None if end is None else end - time.monotonic()

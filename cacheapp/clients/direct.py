@@ -71,6 +71,7 @@ class DirectSession:
         self.connection = connection
         self.engine = connection.engine
         self.session: Session = connection.session
+        self.session.direct = True
         self.mset = msetter(self.session)
         self._get = getter(self.session)
         self._callbacks = callbacks

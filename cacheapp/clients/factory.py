@@ -24,7 +24,7 @@ from cacheapp.clients.aclient import AsyncEngineRedis
 from cacheapp.clients.alean import LeanAsyncRedis
 from cacheapp.clients.client import EngineRedis
 from cacheapp.clients.lean import LeanRedis
-from cacheapp.clients.url import ENGINE_SCHEME, scheme_of
+from cacheapp.clients.url import ENGINE_SCHEME, check_url, scheme_of
 
 __all__ = ["get_async_client", "get_client"]
 
@@ -48,6 +48,7 @@ def get_client(url: str, **options: Any) -> redis.Redis:
     """
     if scheme_of(url) == ENGINE_SCHEME:
         return EngineRedis.from_url(url, **options)
+    check_url(url)
     return LeanRedis.from_url(url, **options)
 
 
@@ -89,6 +90,7 @@ def _hashable(value: Any) -> Any:
 def _new_async_client(url: str, options: dict[str, Any]) -> redis.asyncio.Redis:
     if scheme_of(url) == ENGINE_SCHEME:
         return AsyncEngineRedis.from_url(url, **options)
+    check_url(url)
     return LeanAsyncRedis.from_url(url, **options)
 
 

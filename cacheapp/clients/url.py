@@ -5,24 +5,32 @@ the engine's own parameters, spelled as in redis.conf (``maxmemory=256mb``), and
 spelled as redis-py's keyword arguments (``decode_responses=yes``). Everything is checked before
 an engine exists, so that a typing error in a setting is reported by the option's name.
 
-redis://, rediss:// and unix:// URLs are redis-py's, parsed by redis-py.
+redis://, rediss:// and unix:// URLs are redis-py's, parsed by redis-py; what it would silently
+ignore, or fail on later, is an error here.
+
+No error quotes a part of a URL in which a password may stand: one with a bare ``/ ? #`` or ``,`` in
+it ends up in the host, the path or the options, as far as any parser can tell.
 """
 
 from __future__ import annotations
 
+import codecs
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.connection import parse_url
 
+from cacheapp.clients.arguments import what_is_unknown
 from cacheapp.engine.config import ALIASES, ENGINE_PARAMETERS, parse_options
 from cacheapp.engine.errors import ConfigError
 
 __all__ = [
     "CLIENT_OPTIONS",
+    "DATABASES_DEFAULT",
     "SCHEMES",
     "EngineURL",
     "URLError",
@@ -36,6 +44,7 @@ __all__ = [
 ENGINE_SCHEME = "memory"
 SCHEMES = (ENGINE_SCHEME, "redis", "rediss", "unix")
 DEFAULT_NAME = "default"
+DATABASES_DEFAULT = int(ENGINE_PARAMETERS["databases"].default)
 
 
 class URLError(ValueError):
@@ -80,12 +89,27 @@ def _count(text: str) -> int:
     return count
 
 
+def _encoding(text: str) -> str:
+    try:
+        return codecs.lookup(text).name
+    except LookupError as error:
+        raise ValueError(str(error)) from None
+
+
+def _error_handler(text: str) -> str:
+    try:
+        codecs.lookup_error(text)
+    except LookupError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 #: What a memory URL may say to the client, and how the text becomes redis-py's value.
 CLIENT_OPTIONS: dict[str, Callable[[str], Any]] = {
     "client_name": str,
     "decode_responses": _yes_or_no,
-    "encoding": str,
-    "encoding_errors": str,
+    "encoding": _encoding,
+    "encoding_errors": _error_handler,
     "health_check_interval": _count,
     "legacy_responses": _yes_or_no,
     "max_connections": _count,
@@ -126,9 +150,35 @@ def scheme_of(url: str) -> str:
 
 def _shown(url: str) -> str:
     """``url`` up to its options and without its user and password, to be printed in an error."""
-    base = url.partition("?")[0]
+    base, _, options = url.partition("?")
     scheme, separator, rest = base.rpartition("://")
-    return scheme + separator + rest.rpartition("@")[2]
+    _, at, place = rest.rpartition("@")
+    port = place.partition("/")[0].partition(":")[2]
+    if "@" in options or not (at or place.startswith("[") or port.isdigit() or not port):
+        return f"{scheme}{separator}..."  # perhaps a part of a password with a bare ? or , in it
+    return scheme + separator + place
+
+
+def _is_ambiguous(url: str) -> bool:
+    """Say whether host, path and options cannot be told apart, or the host cannot be read."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port if parts.scheme in ("redis", "rediss") else None
+    except ValueError:
+        return True
+    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    path = "" if parts.scheme == "unix" else parts.path
+    if parts.scheme == ENGINE_SCHEME and "@" in parts.query and ":" in parts.netloc:
+        return "@" not in parts.netloc  # a name has no colon, so what stands there is a user
+    return port == 0 or any("@" in part for part in (path, parts.fragment, *names))
+
+
+def _check_parts(url: str) -> None:
+    if _is_ambiguous(url):
+        raise URLOptionError(
+            f"{scheme_of(url)}://...: its host or port cannot be read. Write the characters "
+            "/ ? # [ ] @ : and , in a user name or password percent-encoded, as %2F"
+        )
 
 
 def is_engine_url(url: str) -> bool:
@@ -144,6 +194,7 @@ def parse_engine_url(url: str) -> EngineURL:
     """
     if scheme_of(url) != ENGINE_SCHEME:
         raise UnknownSchemeError(f"{_shown(url)!r} is not a {ENGINE_SCHEME}:// URL")
+    _check_parts(url)
     parts = urlsplit(url)
     if parts.fragment:
         raise URLOptionError(f"{_shown(url)!r}: write # as %23 inside a memory URL")
@@ -173,7 +224,8 @@ def _database(url: str, text: str) -> int | None:
         return None
     if not (text.isascii() and text.isdigit()):
         raise URLOptionError(
-            f"{_shown(url)!r}: the database must be a number, as in memory://name/0, not {text!r}"
+            f"{_shown(url)!r}: the database must be a number, as in {scheme_of(url)}://name/0, "
+            f"not {text!r}"
         )
     return int(text)
 
@@ -202,12 +254,21 @@ def _engine_option(url: str, option: str, text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=64)
 def check_url(url: str) -> None:
     """Raise a URLError if ``url`` cannot be used; nothing is opened and no engine is made."""
     if scheme_of(url) == ENGINE_SCHEME:
         parse_engine_url(url)
         return
+    _check_parts(url)
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        _database(url, unquote(parts.path).strip("/"))
+    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    unknown = what_is_unknown(names)
+    if unknown:
+        raise URLOptionError(f"{_shown(url)!r}: {unknown}")
     try:
         parse_url(url)
     except ValueError as error:
-        raise URLOptionError(f"{_shown(url)!r}: {error}") from None
+        raise URLOptionError(f"{_shown(url)!r}: {str(error).rstrip('.')}") from None

@@ -352,7 +352,7 @@ def test_sentinel(make_cache: MakeCache) -> None:
         ("memory://x", {"CLIENT_CLASS": "no.such.Class"}, "CLIENT_CLASS"),
         ("memory://x", {"CONNECTION_FACTORY": "no.such.Class"}, "no"),
         ("memory://x", ["SERIALIZER"], "OPTIONS must be a dict"),
-        ("", {}, "onnection"),
+        ("", {}, "LOCATION is empty"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong_at_the_first_use(
@@ -368,6 +368,32 @@ def test_wrong_settings_say_what_is_wrong_at_the_first_use(
 
 def test_a_location_error_is_a_value_error() -> None:
     assert issubclass(LocationError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("location", "options", "text"),
+    [
+        ("", {}, "LOCATION is empty"),
+        ("redis://:hush/x@host", {}, "percent-encoded"),
+        ("redis://host?sokcet_timeout=1", {}, "'socket_timeout'"),
+        ("redis://host", {"CONNECTION_POOL_KWARGS": {"retri": 1}}, "'retry'"),
+        ("redis://host", {"CONNECTION_POOL_KWARGS": 7}, "must be a dict"),
+    ],
+)
+def test_a_wrong_location_or_argument_is_named_at_the_first_use(
+    make_cache: MakeCache, location: str, options: dict[str, Any], text: str
+) -> None:
+    cache = make_cache(location, "wrong", options)
+    for use in (lambda: cache.get("key"), lambda: asyncio.run(cache.aset("key", 1))):
+        with pytest.raises(ImproperlyConfigured, match=text) as caught:
+            use()
+        assert "hush" not in str(caught.value)
+
+
+def test_a_pool_that_cannot_reach_an_engine_is_named(make_cache: MakeCache) -> None:
+    cache = make_cache("memory://x", options={"CONNECTION_POOL_CLASS": "redis.ConnectionPool"})
+    with pytest.raises(ImproperlyConfigured, match=r"EngineConnectionPool$"):
+        cache.get("key")
 
 
 def test_backend_timeouts(make_cache: MakeCache) -> None:

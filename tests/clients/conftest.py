@@ -38,6 +38,7 @@ def waiting_command() -> Iterator[str]:
         return session.engine.waiters.wait(
             session,
             [b"k"],
+            bytes,
             lambda session, key: session.db.read_string(key),
             timeout_ms=int(timeout_ms),
             timed_out=None,

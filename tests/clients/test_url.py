@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cacheapp.clients.factory import get_client
 from cacheapp.clients.url import (
     CLIENT_OPTIONS,
     SCHEMES,
@@ -63,6 +64,8 @@ def test_what_a_memory_url_says(url: str, said: EngineURL) -> None:
         ("memory://c?protocol=4", ["'protocol'", "2 or 3"]),
         ("memory://c?decode_responses=maybe", ["'decode_responses'", "'yes' or 'no'"]),
         ("memory://c?socket_timeout=0", ["'socket_timeout'", "positive"]),
+        ("memory://c?encoding=klingon", ["'encoding'", "'klingon'"]),
+        ("memory://c?encoding_errors=sigh", ["'encoding_errors'", "'sigh'"]),
         ("memory://c?max_connections=-1", ["'max_connections'", "negative"]),
         ("memory://c?health_check_interval=soon", ["'health_check_interval'", "'soon'"]),
         ("memory://c?maxmemory=1mb&maxmemory=2mb", ["'maxmemory'", "twice"]),
@@ -94,9 +97,27 @@ def test_a_near_scheme_is_proposed() -> None:
         check_url("reddis://host")
 
 
+#: Passwords that are not percent-encoded, in which an URL ends too early.
+BARE = ["hu/hush", "hush/hu", "hush?hu", "hu?hush", "hu?hush=1&a=2", "hush#hu", "hu#hush", "h[hush"]
+
+
 @pytest.mark.parametrize(
     "url",
-    ["http://ann:hush@host/0", "memory://ann:hush@c?maxmemry=1", "memory://ann:hush@c/zero"],
+    [
+        "http://ann:hush@host/0",
+        "memory://ann:hush@c?maxmemry=1",
+        "memory://ann:hush@c/zero",
+        "redis://ann:hush@host/zero",
+        "redis://ann:hush@host?sokcet_timeout=1",
+        *(
+            f"{scheme}://ann:{text}@host/0"
+            for scheme in ("memory", "redis", "rediss", "redi")
+            for text in BARE
+        ),
+        "redi://:hush",
+        "redi://hush?hu@host",
+        "redis://:hush",  # what is left of ":hush,er@host" when LOCATION is split at its commas
+    ],
 )
 def test_errors_keep_passwords_to_themselves(url: str) -> None:
     with pytest.raises(URLError) as caught:
@@ -110,6 +131,33 @@ def test_redis_urls_are_checked_by_redis_py() -> None:
     check_url("unix:///run/redis.sock?db=1")
     with pytest.raises(URLOptionError, match="socket_timeout"):
         check_url("redis://host?socket_timeout=long")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://host?sokcet_timeout=1", ["'sokcet_timeout'", "did you mean 'socket_timeout'"]),
+        ("rediss://host/0?ssl_cert_req=none", ["'ssl_cert_req'", "'ssl_cert_reqs'"]),
+        ("unix:///run/redis.sock?zzz=", ["unknown option 'zzz'"]),
+        ("redis://host/zero", ["must be a number", "'zero'"]),
+        ("redis://host:port", ["host or port", "percent-encoded"]),
+        ("redis://host:0", ["host or port"]),
+    ],
+)
+def test_what_redis_py_would_notice_late_or_never(url: str, words: list[str]) -> None:
+    with pytest.raises(URLOptionError) as caught:
+        check_url(url)
+    for word in words:
+        assert word in str(caught.value)
+    with pytest.raises(URLOptionError):
+        get_client(url)
+
+
+def test_options_of_real_servers() -> None:
+    for option in ("looks=0", "is_master=0", "ssl_cert_reqs=none", "max_connections=5", "db=1"):
+        check_url(f"rediss://host?{option}")
+    check_url("redis://host/0/?client_name=a@b")
+    check_url("unix:///run/user@host/redis.sock")
 
 
 def test_which_urls_are_the_engines() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pickle
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -211,6 +212,16 @@ def test_many_in_one_round_trip(server: Server, cache: Any) -> None:
     assert cache.get_many(data) == {}
 
 
+def test_many_in_one_round_trip_with_redis_py_s_own_client(
+    server: Server, make_cache: MakeCache
+) -> None:
+    cache = make_cache(server.url, options={"REDIS_CLIENT_CLASS": "redis.Redis"})
+    data = {f"key{number}": number for number in range(50)}
+    assert cache.set_many(data) == []
+    assert cache.get_many(data) == data
+    assert commands_run(server, lambda: cache.get_many(data)) == 1
+
+
 def test_many_of_nothing(cache: Any) -> None:
     assert cache.set_many({}) == []
     assert cache.get_many([]) == {}
@@ -250,6 +261,20 @@ def test_clear_takes_more_than_one_batch(server: Server, cache: Any, settings: A
     assert len(cache.keys()) == len(set(cache.keys())) == 89
     assert commands_run(server, cache.clear) >= 10
     assert server.client().dbsize() == 0
+
+
+@pytest.mark.parametrize("name", ["clear", "delete_pattern", "keys", "iter_keys"])
+def test_a_batch_is_large(server: Server, cache: Any, name: str) -> None:
+    cache.set_many({f"key{number}": number for number in range(2500)})
+    arguments = [] if name == "clear" else ["*"]
+    # SCAN's default of 10 keys would need hundreds. Redis fills a little more than COUNT or less.
+    sent = commands_run(server, lambda: list_of(getattr(cache, name)(*arguments)))
+    assert 3 <= sent <= 12
+
+
+def list_of(found: Any) -> list[Any]:
+    """What a method gave, an iterator's values drawn."""
+    return list(found) if isinstance(found, Iterable) else [found]
 
 
 def test_patterns(cache: Any) -> None:

@@ -97,8 +97,9 @@ def test_get_of_several_patterns_and_of_nothing(server: Server) -> None:
             ("SET", "maxmemory-policy", "x"),
             (
                 "ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - "
-                "argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, "
-                "volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction"
+                "argument(s) must be one of the following: volatile-lru, volatile-lfu, "
+                "volatile-random, volatile-ttl, "
+                "allkeys-lru, allkeys-lfu, allkeys-random, noeviction"
             ),
         ),
         (

@@ -36,7 +36,7 @@ def test_loading_again_keeps_edits_and_reset_undoes_them(server: str) -> None:
 @pytest.mark.django_db
 def test_the_datas_own_values_pass_the_forms_checks() -> None:
     load_airports()
-    for airport in Airport.objects.order_by("?")[:100]:
+    for airport in Airport.objects.order_by("pk")[::280]:
         airport.full_clean()
 
 

@@ -148,6 +148,13 @@ def test_a_reply_that_does_not_fit_is_an_error(engine: Engine, run: Run) -> None
     assert run("EVAL", "return redis.call('STRLEN', 'k')", 0) == 60_000_000
 
 
+def test_a_script_that_filled_the_memory_leaves_room_for_new_ones(run: Run) -> None:
+    for number in range(3):
+        with pytest.raises(CommandError, match="not enough memory"):
+            run("EVAL", f"local s = 'x' while {number} do s = s .. s end", 0)
+        assert run("EVAL", f"return {number}", 0) == number
+
+
 def test_faults_of_the_engine_are_not_hidden_by_a_script(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.differential.grammar import Group
 from tests.differential.groups import (
     bitmaps,
+    geo,
     hashes,
+    hyperloglogs,
     keys,
     lists,
     pubsub,
@@ -23,6 +25,8 @@ GROUPS: dict[str, Group] = {
     for group in (
         strings.GROUP,
         bitmaps.GROUP,
+        hyperloglogs.GROUP,
+        geo.GROUP,
         lists.GROUP,
         hashes.GROUP,
         sets.GROUP,
