@@ -141,11 +141,14 @@ def xgroup_setid(ctx: Session, key: bytes, name: bytes, start: bytes, *options: 
     summary="Destroys a consumer group.",
 )  # fmt: skip
 def xgroup_destroy(ctx: Session, key: bytes, name: bytes) -> Reply:
-    if _stream(ctx, key).groups.pop(name, None) is None:
+    stream = _stream(ctx, key)
+    if stream.groups.pop(name, None) is None:
         return 0
     ctx.db.noted(key, b"xgroup-destroy")
+    # Redis looks at all who wait for the stream, whatever they wait for.
+    stream.renew_mark()
     if key in ctx.db.waiters:
-        ctx.engine.waiters.ready(ctx.db, key)
+        ctx.engine.waiters.changed(ctx.db, key, ctx.db.peek(key))
     return 1
 
 

@@ -53,7 +53,7 @@ class Node:
 
     __slots__ = (
         "blob", "ends", "fields", "gone", "listpack_bytes", "live", "master", "ms", "own",
-        "sequences", "starts",
+        "sequences", "starts", "weight",
     )  # fmt: skip
 
     def __init__(self, number: int, fields: tuple[bytes, ...]) -> None:
@@ -67,9 +67,11 @@ class Node:
         self.sequences = array("Q")
         self.ends = array("I")
         self.blob: bytes | bytearray = bytearray()
-        # Positions of deleted entries.
-        self.gone: set[int] | None = None
+        # A bit for the position of each deleted entry.
+        self.gone = 0
         self.live = 0
+        # What it takes in this process, from when it is sealed on; 0 before.
+        self.weight = 0
         names = sum(map(_text_bytes, fields))
         self.listpack_bytes = (
             _LISTPACK_FRAME_BYTES + 2 * _number_bytes(0) + _number_bytes(len(fields)) + names
@@ -118,6 +120,7 @@ class Node:
     def seal(self) -> None:
         """Give spare room back; an append takes it again."""
         self.blob = bytes(self.blob)
+        self.weight = self.memory_bytes()
 
     def id(self, position: int) -> int:
         """The id of the entry at `position`."""
@@ -135,7 +138,7 @@ class Node:
         position = self.position(number)
         if position == len(self.ms) or self.id(position) != number:
             return -1
-        return -1 if self.gone and position in self.gone else position
+        return -1 if self.gone >> position & 1 else position
 
     def pairs(self, position: int) -> Pairs:
         """The fields and values of the entry at `position`."""
@@ -165,14 +168,12 @@ class Node:
         """The positions from `first` to before `last` that are not deleted."""
         found = range(last - 1, first - 1, -1) if reverse else range(first, last)
         gone = self.gone
-        return iter(found) if not gone else (at for at in found if at not in gone)
+        return (at for at in found if not gone >> at & 1) if gone else iter(found)
 
     def mark(self, position: int) -> None:
         """Delete the entry at `position`, which is there."""
-        if self.gone is None:
-            self.gone = set()
-        dead = len(self.gone)
-        self.gone.add(position)
+        dead = len(self.ms) - self.live
+        self.gone |= 1 << position
         self.listpack_bytes += _number_bytes(self.live - 1) - _number_bytes(self.live)
         self.listpack_bytes += _number_bytes(dead + 1) - _number_bytes(dead)
         self.live -= 1
@@ -185,14 +186,15 @@ class Node:
         made.starts = self.starts[:] if self.starts is not None else None
         made.ms, made.sequences, made.ends = self.ms[:], self.sequences[:], self.ends[:]
         made.blob = self.blob if type(self.blob) is bytes else bytearray(self.blob)
-        made.gone = set(self.gone) if self.gone is not None else None
+        made.gone = self.gone
         made.live, made.listpack_bytes = self.live, self.listpack_bytes
+        made.weight = self.weight
         return made
 
     def memory_bytes(self) -> int:
         """What the node takes in this process, the names that entries share included."""
         size = sys.getsizeof(self) + sys.getsizeof(self.fields) + sys.getsizeof(self.master)
-        for part in (self.blob, self.ms, self.sequences, self.ends, self.own, self.gone):
+        for part in (self.blob, self.ms, self.sequences, self.ends, self.own, self.starts):
             if part is not None:
                 size += sys.getsizeof(part)
         return size + sum(map(sys.getsizeof, self.fields))
@@ -232,8 +234,8 @@ class Stream:
     """Entries by id, and the counters that XINFO shows. An empty stream is a value like any."""
 
     __slots__ = (
-        "_head", "_masters", "_nodes", "entries_added", "first_id", "groups", "last_id", "length",
-        "mark", "max_deleted_id",
+        "_head", "_masters", "_nodes", "_sealed_bytes", "entries_added", "first_id", "groups",
+        "last_id", "length", "mark", "max_deleted_id",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -241,13 +243,15 @@ class Stream:
         self._masters: list[int] = []
         # Where the lists begin: what is before was trimmed.
         self._head = 0
+        # What all nodes but the last take.
+        self._sealed_bytes = 0
         self.length = 0
         self.first_id = 0
         self.last_id = 0
         self.max_deleted_id = 0
         self.entries_added = 0
         self.groups: dict[bytes, Group] = {}
-        # Another number after each append, and in each stream: who waits compares it.
+        # Another number after each news, and in each stream: who waits compares it.
         self.mark = next(_marks)
 
     def __len__(self) -> int:
@@ -282,6 +286,7 @@ class Stream:
             full = node.listpack_bytes + sum(map(len, items)) >= bytes_max
             if full or 0 < entries_max <= len(node.ms):
                 node.seal()
+                self._sealed_bytes += node.weight
                 if node.fields == fields:
                     fields = node.fields
                 node = None
@@ -289,12 +294,19 @@ class Stream:
             node = Node(number, fields)
             self._nodes.append(node)
             self._masters.append(number)
+        elif node.weight:
+            self._sealed_bytes -= node.weight
+            node.weight = 0
         node.append(number, fields, items[1::2])
         self.length += 1
         self.entries_added += 1
         self.last_id = number
         if self.length == 1:
             self.first_id = number
+        self.renew_mark()
+
+    def renew_mark(self) -> None:
+        """Tell those who wait that there is news."""
         self.mark = next(_marks)
 
     # Reading
@@ -356,6 +368,7 @@ class Stream:
             return False
         self.length -= 1
         if node.live == 1:
+            self._sealed_bytes -= node.weight
             index = bisect_left(self._masters, node.master, self._head)
             del self._nodes[index], self._masters[index]
         else:
@@ -408,6 +421,7 @@ class Stream:
     def _behead(self) -> None:
         """Give up the first node, at a cost that does not depend on how many there are."""
         head = self._head
+        self._sealed_bytes -= self._nodes[head].weight
         self._nodes[head] = _NO_NODE
         self._head = head = head + 1
         if head == len(self._nodes) or (head > _HEAD_SLACK and head * 2 > len(self._nodes)):
@@ -455,23 +469,20 @@ class Stream:
         made = Stream()
         made._nodes = [node.copy() for node in self._nodes[self._head :]]
         made._masters = self._masters[self._head :]
-        for name in ("length", "first_id", "last_id", "max_deleted_id", "entries_added"):
+        for name in (
+            "length", "first_id", "last_id", "max_deleted_id", "entries_added", "_sealed_bytes",
+        ):  # fmt: skip
             setattr(made, name, getattr(self, name))
         made.groups = {name: group.copy() for name, group in self.groups.items()}
         return made
 
     def memory_bytes(self, samples: int = 5) -> int:
-        """An estimate of the bytes it takes, from `samples` nodes (0: all) spread over it."""
+        """The bytes of the entries, and an estimate for the groups, from `samples` consumers."""
         size = sys.getsizeof(self) + sys.getsizeof(self._nodes) + sys.getsizeof(self._masters)
         size += sys.getsizeof(self.groups)
-        nodes = self.nodes()
-        if nodes:
-            step = max(1, nodes // samples) if samples else 1
-            measured = [
-                self._nodes[index].memory_bytes()
-                for index in range(self._head, len(self._nodes), step)
-            ]
-            size += sum(measured) * nodes // len(measured)
+        size += self._sealed_bytes
+        if len(self._nodes) > self._head and not self._nodes[-1].weight:
+            size += self._nodes[-1].memory_bytes()
         for name, group in self.groups.items():
             size += sys.getsizeof(name) + group.memory_bytes(samples)
         return size

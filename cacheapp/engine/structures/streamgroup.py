@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 
 # Ids that left, up to which nobody tidies up.
 _DEAD_MIN = 64
@@ -199,7 +200,7 @@ class Group:
         """An estimate of the bytes it takes; `samples` consumers are measured (0: all)."""
         size = sys.getsizeof(self) + sys.getsizeof(self.consumers) + self.pending.memory_bytes()
         size += len(self.pending) * (sys.getsizeof(_EXAMPLE) + sys.getsizeof(2**41))
-        names = list(self.consumers)[: samples or None]
+        names = list(islice(self.consumers, samples or None))
         if names:
             measured = sum(
                 sys.getsizeof(name) + sys.getsizeof(self.consumers[name])
