@@ -20,14 +20,13 @@ from cacheapp.engine.errors import (
     NOT_A_FLOAT,
     NOT_AN_INTEGER,
     TIMEOUT_NOT_A_FLOAT,
-    TIMEOUT_OUT_OF_RANGE,
     CommandError,
+    text,
 )
+from cacheapp.engine.longdouble import ceil_of_product, parse_long_double
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
-# Beyond it the end of a wait, counted from now, would not fit 64 bits.
-_TIMEOUT_MS_MAX = 2**63 - 2**42
 
 _INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]*)\Z")
 _FLOAT = re.compile(rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\Z")
@@ -70,15 +69,26 @@ def parse_int32(raw: bytes, error: str | None = None) -> int:
     return value
 
 
+def parse_client_type(raw: bytes) -> str:
+    """A class of clients, as CLIENT LIST and KILL take it; `slave` is `replica`."""
+    name = text(raw).lower()
+    if name not in ("normal", "master", "replica", "slave", "pubsub"):
+        raise CommandError(f"ERR Unknown client type '{text(raw)}'")
+    return "replica" if name == "slave" else name
+
+
 def parse_timeout_ms(raw: bytes) -> int:
-    """The timeout of a blocking command: seconds, with fractions, as whole milliseconds (up)."""
-    timeout = parse_float(raw, TIMEOUT_NOT_A_FLOAT) * 1000
+    """The timeout of a blocking command: seconds, with fractions, as whole milliseconds (up).
+
+    Raises CommandError; what is negative but rounds up to zero is zero, which means for ever.
+    """
+    if len(raw) < 10 and raw.isdigit():
+        return int(raw) * 1000
+    timeout_ms = ceil_of_product(parse_long_double(raw, TIMEOUT_NOT_A_FLOAT), 1000)
     # What does not fit 64 bits wraps to a negative number in Redis, and is refused as one.
-    if not -1 < timeout <= INT64_MAX:
+    if timeout_ms is None or not 0 <= timeout_ms <= INT64_MAX:
         raise CommandError(NEGATIVE_TIMEOUT)
-    if timeout > _TIMEOUT_MS_MAX:
-        raise CommandError(TIMEOUT_OUT_OF_RANGE)
-    return math.ceil(timeout)
+    return timeout_ms
 
 
 def is_canonical_int(raw: bytes) -> bool:

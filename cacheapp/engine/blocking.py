@@ -4,18 +4,18 @@ The engine never waits. A handler that finds nothing to do calls `Waiters.wait` 
 that returns: `BLOCKED`, or the answer of a timeout at once where waiting is not allowed (inside
 MULTI and scripts). The waiter keeps an `attempt`, which is the work of the command for one key.
 
-`Database.changed` reports keys that somebody waits for. Once the command (or the transaction, or
-the script) that changed them is done, `serve` looks at what each key then holds, key by key in
-the order in which they became ready. Lists and sorted sets go to those who wait for their kind,
-in the order in which they began to wait, until the key is gone; a stream is shown to all who wait
-for streams, and so is its end. What an attempt changes may make further keys ready; `serve` ends
-when there are none.
+A database reports keys that somebody waits for: lists and sorted sets when they are made, streams
+at each change and when they go. Once the command (or the transaction, or the script) is done,
+`serve` looks at what each key then holds, key by key in the order in which they became ready.
+Lists and sorted sets go to those who wait for their kind, in the order in which they began to
+wait, until the key is gone; a stream is shown to all who wait for streams, and so is its end.
+What an attempt changes may make further keys ready; `serve` ends when there are none.
+
+As in Redis 7.0, a list or sorted set that takes the place of another value, without that having
+been deleted first, is not one that is made (SORT and ZUNIONSTORE do this): nobody is served.
 
 Deadlines are a heap, looked at by `Engine.tick` and by fronts, which ask when the next is due.
 Nothing polls: a front that waits for a reply sleeps until its own deadline or its delivery.
-
-Not as in Redis: a list that exists is reported at each change and not only when it is made. That
-shows only in the order of keys within one transaction, where a client waits for several kinds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import itertools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, Reply
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 # The work of a blocking command for a key that holds what it waits for: its reply. Of a stream,
 # which is shown after each change and at its end, the answer None says that it is of no use yet.
 Attempt = Callable[["Session", bytes], Reply]
+
+# Longer waits (278 years) are for ever: operating systems do not take their length.
+_TIMEOUT_MS_MAX = 2**43
 
 _UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 
@@ -59,13 +62,15 @@ class Waiter:
 class Waiters:
     """All waiting sessions of an engine."""
 
-    __slots__ = ("_deadlines", "_kinds", "_numbers", "by_session", "ready_keys")
+    __slots__ = ("_deadlines", "_kinds", "_numbers", "by_session", "paused_until_ms", "ready_keys")
 
     def __init__(self) -> None:
         self.by_session: dict[Session, Waiter] = {}
         # How many wait for each kind of value.
         self._kinds: Counter[type | None] = Counter()
         self._deadlines: list[tuple[int, int, Waiter]] = []
+        # When commands that CLIENT PAUSE keeps are to run; 0 where there are none.
+        self.paused_until_ms = 0
         # In the order in which they became ready; the engine looks whether there are any.
         self.ready_keys: dict[tuple[Database, bytes], None] = {}
         self._numbers = itertools.count()
@@ -82,11 +87,13 @@ class Waiters:
     ) -> Reply:
         """Let `session` wait for `keys` for `timeout_ms` (0: for ever) and return BLOCKED.
 
-        `kind` is the class of the values that it waits for, None where it waits for none. Where waiting is not allowed, returns `timed_out` instead.
+        `kind` is the class of the values that it waits for, None where it waits for none. Where
+        waiting is not allowed, returns `timed_out` instead.
         """
         if session.may_not_wait:
             return timed_out
-        deadline_ms = session.engine.now_ms + timeout_ms if timeout_ms else 0
+        ends = 0 < timeout_ms <= _TIMEOUT_MS_MAX
+        deadline_ms = session.engine.now_ms + timeout_ms if ends else 0
         unique = tuple(dict.fromkeys(keys))
         waiter = Waiter(
             session, session.db, unique, kind, attempt, deadline_ms, timed_out, next(self._numbers)
@@ -100,15 +107,14 @@ class Waiters:
             heapq.heappush(self._deadlines, (deadline_ms, waiter.order, waiter))
         return BLOCKED
 
-    def ready(self, database: Database, key: bytes) -> None:
-        """Note that `key`, which somebody waits for, has changed.
+    def made(self, database: Database, key: bytes, value: Any) -> None:
+        """Note that `key`, which somebody waits for, has come to be with this `value`."""
+        if type(value) in self._kinds:
+            self.ready_keys[database, key] = None
 
-        Nothing is noted where nobody at all waits for what it holds now. A key that is gone, or
-        holds anything else, may have been a stream.
-        """
-        slot = database.slots.get(key)
-        held = None if slot is None else type(database.values[slot])
-        if held in self._kinds or Stream in self._kinds:
+    def changed(self, database: Database, key: bytes, value: Any) -> None:
+        """Note that the `value` of `key` changes or goes, if it is a stream that somebody reads."""
+        if type(value) is Stream and Stream in self._kinds:
             self.ready_keys[database, key] = None
 
     def serve(self) -> None:
@@ -167,7 +173,9 @@ class Waiters:
                     del waiters[key]
         if len(self._deadlines) > 64 and len(self._deadlines) > 2 * len(self.by_session):
             self._deadlines = [
-                entry for entry in self._deadlines if entry[2].session in self.by_session
+                entry
+                for entry in self._deadlines
+                if self.by_session.get(entry[2].session) is entry[2]
             ]
             heapq.heapify(self._deadlines)
 
@@ -188,4 +196,8 @@ class Waiters:
 
     def next_deadline_ms(self) -> int:
         """When the next waiting ends by itself, in milliseconds since the epoch; 0 for never."""
-        return self._deadlines[0][0] if self._deadlines else 0
+        paused_until_ms = self.paused_until_ms
+        if not self._deadlines:
+            return paused_until_ms
+        deadline_ms = self._deadlines[0][0]
+        return min(deadline_ms, paused_until_ms) if paused_until_ms else deadline_ms

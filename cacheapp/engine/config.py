@@ -44,6 +44,10 @@ POLICIES = (
 )
 
 
+# Policies of our own (see `tinylfu`): accepted, and left out of the error that lists Redis's.
+OWN_POLICIES = ("allkeys-tinylfu",)
+
+
 def parse_memory(text: str) -> int:
     """Bytes from "256mb", "1gb", "1000"; k, m, g are powers of 1000, kb, mb, gb of 1024."""
     match = _MEMORY.match(text)
@@ -145,9 +149,9 @@ def format_output_limits(limits: Mapping[str, tuple[int, int, int]]) -> str:
     )
 
 
-def _choice(*names: str) -> Callable[[str], str]:
+def _choice(*names: str, unlisted: tuple[str, ...] = ()) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text.lower() not in names:
+        if text.lower() not in (*names, *unlisted):
             listed = ", ".join(names)
             raise ConfigError(f"argument(s) must be one of the following: {listed}")
         return text.lower()
@@ -183,7 +187,10 @@ def _rows() -> Iterable[Parameter]:
     )
     yield Parameter("maxmemory", "0", parse_memory, help="limit in bytes; 0 for none")
     yield Parameter(
-        "maxmemory-policy", "noeviction", _choice(*POLICIES), help="what to evict at the limit"
+        "maxmemory-policy",
+        "noeviction",
+        _choice(*POLICIES, unlisted=OWN_POLICIES),
+        help="what to evict at the limit",
     )
     yield Parameter("maxmemory-samples", "5", _integer(1, int32), help="keys compared an eviction")
     yield Parameter("lfu-log-factor", "10", _integer(0, int32), help="how slowly counters grow")
@@ -221,6 +228,7 @@ def _rows() -> Iterable[Parameter]:
     )  # fmt: skip
     yield Parameter("slowlog-log-slower-than", "10000", _integer(-1, int64), help="microseconds")
     yield Parameter("slowlog-max-len", "128", size, help="entries kept")
+    yield Parameter("latency-monitor-threshold", "0", size, help="milliseconds; 0 watches nothing")
     yield Parameter("requirepass", "", str, secret=True, help="password of the default user")
     yield Parameter(
         "enable-debug-command", "no", _choice("no", "yes", "local"), mutable=False,

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import WRONG_TYPE, CommandError
-from cacheapp.engine.eviction import lfu_start, lfu_touch
+from cacheapp.engine.frequency import lfu_start
 from cacheapp.engine.values import STRING, entry_bytes, string_bytes
 
 if TYPE_CHECKING:
@@ -103,15 +103,13 @@ class Database:
         return slot
 
     def touch_slot(self, slot: int) -> None:
-        """Record an access for LRU or LFU."""
+        """Record an access, as the policy wants it."""
         engine = self.engine
-        if engine.lfu:
-            config = engine.config
-            self.accesses[slot] = lfu_touch(
-                self.accesses[slot], engine.now, config["lfu-decay-time"], config["lfu-log-factor"]
-            )
-        else:
+        touch = engine.touch
+        if touch is None:
             self.accesses[slot] = engine.now
+        else:
+            touch(self, slot)
 
     def get(self, key: bytes) -> Any:
         """The value for reading, or None; counts a hit or a miss and an access."""
@@ -178,7 +176,11 @@ class Database:
             engine = self.engine
             self.insert(key, value, lfu_start(engine.now) if engine.lfu else engine.now)
             self.notify(b"new", key)
+            if self.waiters and key in self.waiters:
+                engine.waiters.made(self, key, value)
             return
+        if self.waiters and key in self.waiters:
+            self.engine.waiters.changed(self, key, self.values[slot])
         self.values[slot] = value
         if not keep_deadline and self.deadlines[slot]:
             self.deadlines[slot] = 0
@@ -206,6 +208,8 @@ class Database:
     def _release(self, slot: int) -> None:
         key = self.keys[slot]
         assert key is not None
+        if self.waiters and key in self.waiters:
+            self.engine.waiters.changed(self, key, self.values[slot])
         del self.slots[key]
         self.keys[slot] = None
         self.values[slot] = None
@@ -240,8 +244,8 @@ class Database:
             self._weigh(key)
         if self.watchers:
             self.touch_watchers_of(key)
-        if self.waiters and key in self.waiters:
-            engine.waiters.ready(self, key)
+        if self.waiters and key in self.waiters and (slot := self.slots.get(key)) is not None:
+            engine.waiters.changed(self, key, self.values[slot])
         if event is not None and engine.event_flags:
             engine.notify(event, key, self.index)
 
@@ -258,9 +262,11 @@ class Database:
         """Bring the memory account up to date for `key`."""
         slot = self.slots.get(key)
         if slot is not None and self.sizes is not None:
-            size = entry_bytes(key, self.values[slot])
-            self.engine.used_bytes += size - self.sizes[slot]
+            size, before = entry_bytes(key, self.values[slot]), self.sizes[slot]
+            self.engine.used_bytes += size - before
             self.sizes[slot] = size
+            if not before and self.engine.tinylfu is not None:
+                self.engine.tinylfu.arrived(self, slot)
 
     def keep_account(self, wanted: bool) -> None:
         """Begin (weighing every key) or cease to account for memory."""
@@ -389,8 +395,8 @@ class Database:
         count = len(self.slots)
         self.touch_watchers(None)
         for key in self.waiters:
-            if key in self.slots:
-                self.engine.waiters.ready(self, key)
+            if (slot := self.slots.get(key)) is not None:
+                self.engine.waiters.changed(self, key, self.values[slot])
         accounted = self.sizes is not None
         if self.sizes is not None:
             self.engine.used_bytes -= sum(self.sizes)
@@ -414,6 +420,7 @@ class Database:
 
     def swap_contents(self, other: Database) -> None:
         """Exchange all keys with `other`; sessions and watchers stay where they are."""
+        engine = self.engine
         self.touch_watchers(other)
         other.touch_watchers(self)
         for name in (
@@ -425,10 +432,13 @@ class Database:
             setattr(other, name, mine)
         self.generation += 1
         other.generation += 1
-        for database in (self, other):
-            # What is gone counts as well: readers of a stream's group are told.
+        for database, before in ((self, other), (other, self)):
             for key in database.waiters:
-                self.engine.waiters.ready(database, key)
+                for place, report in (
+                    (database, engine.waiters.made), (before, engine.waiters.changed)
+                ):  # fmt: skip
+                    if (slot := place.slots.get(key)) is not None:
+                        report(database, key, place.values[slot])
 
     # WATCH
 

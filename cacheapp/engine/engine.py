@@ -12,10 +12,12 @@ the fork, its own lock, and no sessions. From then on the two processes share no
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
 from collections.abc import Mapping
+from typing import Any
 
 from cacheapp.engine import registry
 from cacheapp.engine.blocking import Waiters
@@ -25,26 +27,36 @@ from cacheapp.engine.database import Database
 from cacheapp.engine.errors import (
     NO_AUTH,
     OUT_OF_MEMORY,
+    REPLICA_KEYSPACE,
     CommandError,
     ConfigError,
     exec_refused,
     subscribed,
 )
-from cacheapp.engine.eviction import Evictor
+from cacheapp.engine.eviction import TINYLFU, Evictor, Touch, touch_lfu
 from cacheapp.engine.expiry import expire_cycle
+from cacheapp.engine.latency import LatencyMonitor
+from cacheapp.engine.monitoring import monitor_line, redacted
 from cacheapp.engine.notifications import notify
+from cacheapp.engine.pausing import MAY_REPLICATE, Pause
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import Command
-from cacheapp.engine.replies import QUEUED, Reply, to_resp2
-from cacheapp.engine.scripting import Scripts
-from cacheapp.engine.session import Deliver, Session
+from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, Status, to_resp2
+from cacheapp.engine.scripting import Functions, Scripts
+from cacheapp.engine.session import MUTED_ONCE, Deliver, Session
+from cacheapp.engine.slowlog import SlowLog
 from cacheapp.engine.stats import Stats
+from cacheapp.engine.tinylfu import TinyLfu
 
 _SUBSCRIBED_COMMANDS = frozenset(
     {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
      "ping", "quit", "reset"}
 )  # fmt: skip
 _UNQUEUED_COMMANDS = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+
+_KEYSPACE_FLAGS = frozenset({"readonly", "write"})
+# Below it are the commands that take the way of `shortcuts`, whose time nobody measures.
+_SHORTCUT_SECONDS_MAX = 0.0001
 
 _named: dict[str, Engine] = {}
 _named_lock = threading.Lock()
@@ -69,8 +81,13 @@ class Engine:
         self.stats = Stats()
         self.pubsub = PubSub()
         self.scripts = Scripts(self)
+        self.functions = Functions(self)
         self.sessions: dict[int, Session] = {}
         self.waiters = Waiters()
+        self.monitors: dict[Session, None] = {}
+        self.pause = Pause(self)
+        self.slowlog = SlowLog()
+        self.latency = LatencyMonitor()
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
         self.dirty = 0
@@ -84,6 +101,7 @@ class Engine:
         self.run_id = os.urandom(20).hex()
         self.replication_id = os.urandom(20).hex()
         self._evictor = Evictor(self)
+        self.tinylfu: TinyLfu | None = None
         self.databases = [Database(self, index) for index in range(self.config["databases"])]
         self._configured(frozenset(self.config.values))
         self.config.subscribe(self._configured)
@@ -124,13 +142,41 @@ class Engine:
             self.event_flags = frozenset()
         self.lfu = config["maxmemory-policy"].endswith("-lfu")
         self._limited = config["maxmemory"] > 0
+        if not self._limited or config["maxmemory-policy"] != TINYLFU:
+            self.tinylfu = None
+        elif self.tinylfu is None:
+            self.tinylfu = TinyLfu(self)
+        # How an access is recorded; None: by its time alone, which `shortcuts` can do.
+        self.touch: Touch | None = touch_lfu if self.lfu else None
+        if self.tinylfu is not None:
+            self.touch = self.tinylfu.touched
         if names & {"maxmemory"}:
             self.used_bytes = self.used_bytes if self._limited else 0
             for database in self.databases:
                 database.keep_account(self._limited)
         # Whether commands may take the way of `shortcuts`, until the next tick.
-        self._plain = not (self.event_flags or self.lfu)
+        self._unremarkable = not self.event_flags and self.touch is None
         self._tick_interval = 1.0 / config["hz"]
+        self.slowlog.trim(config["slowlog-max-len"])
+        self.reconsider()
+
+    def reconsider(self) -> None:
+        """Derive what commands test from the settings, the monitors and the pause."""
+        config = self.config
+        slow_us = config["slowlog-log-slower-than"]
+        latency_ms = config["latency-monitor-threshold"]
+        # A command that takes as long, in seconds, is looked at once more.
+        self._notable_seconds = math.inf
+        if slow_us >= 0 and config["slowlog-max-len"]:
+            self._notable_seconds = slow_us / 1_000_000
+        if latency_ms:
+            self._notable_seconds = min(self._notable_seconds, latency_ms / 1000)
+        self._plain = self._unremarkable and self._notable_seconds >= _SHORTCUT_SECONDS_MAX
+        if self.monitors:
+            self._notable_seconds = -math.inf
+        self._guarded = self._limited or bool(self.monitors) or self.pause.until_ms > 0
+        if self.monitors or self.pause.until_ms:
+            self._plain = False
         self._set_fast_until()
 
     def _set_fast_until(self) -> None:
@@ -158,6 +204,19 @@ class Engine:
             session.unwatch()
             self.pubsub.forget(session)
             self.waiters.forget(session)
+            self.pause.forget(session)
+            self.monitor(session, wanted=False)
+
+    def monitor(self, session: Session, *, wanted: bool) -> None:
+        """Show every command to `session` from now on, or no more."""
+        if wanted:
+            self.monitors[session] = None
+        else:
+            self.monitors.pop(session, None)
+        if session.monitoring != wanted:
+            session.monitoring = wanted
+            session.refresh()
+            self.reconsider()
 
     # Execution
 
@@ -181,16 +240,16 @@ class Engine:
         session.last_active_ms = self.now_ms
         try:
             row = registry.lookup(args)
-            queue = session.special and self._must_queue(session, row)
-            if self._limited:
-                self._check_memory(session, row, queue)
-            if queue:
-                assert session.queue is not None
-                session.queue.append((row, args))
-                return QUEUED
+            apart = session.special and self._goes_apart(session, row)
+            if self._guarded and self._is_kept(session, row, args):
+                return BLOCKED
         except CommandError as error:
             self._rejected(session, args, error)
+            if session.muted:
+                return self._mute(session, row=None, was=session.muted)
             raise
+        if apart:
+            return self._execute_apart(session, row, args)
         session.last_command = row.display
         try:
             reply = self.call(session, row, args)
@@ -216,8 +275,96 @@ class Engine:
                 self.stats.count_error(error.code)
             raise
         finally:
+            elapsed = self.clock.time() - started
             stat.calls += 1
-            stat.usec += (self.clock.time() - started) * 1_000_000
+            stat.usec += elapsed * 1_000_000
+            if elapsed >= self._notable_seconds:
+                self._note(session, row, args, started, elapsed)
+
+    def _note(
+        self, session: Session, row: Command, args: list[bytes], started: float, elapsed: float
+    ) -> None:
+        """Show a command to monitors; log it where it took long."""
+        config = self.config
+        shown = redacted(row.name, args)
+        # Scripts were shown before they ran (`_is_kept`), but not those of a transaction.
+        shown_before = "skip_monitor" in row.flags and session.queue is None
+        if self.monitors and "admin" not in row.flags and not shown_before:
+            self._show(session, shown, started)
+        if session in self.waiters.by_session:
+            return
+        slow_us, duration_us = config["slowlog-log-slower-than"], int(elapsed * 1_000_000)
+        if 0 <= slow_us <= duration_us and "skip_slowlog" not in row.flags:
+            address = "?:0" if session.is_script else session.address
+            self.slowlog.add(self.now, duration_us, shown, address, session.name)
+            self.slowlog.trim(config["slowlog-max-len"])
+        if 0 < config["latency-monitor-threshold"] <= duration_us // 1000:
+            event = b"fast-command" if "fast" in row.flags else b"command"
+            self.latency.add(event, self.now, duration_us // 1000)
+
+    def _show(self, session: Session, args: list[bytes], started: float) -> None:
+        client = "lua" if session.is_script else session.address
+        line = Status(monitor_line(started, session.db.index, client, args))
+        for monitor in list(self.monitors):
+            monitor.deliver(line)
+
+    def _is_kept(self, session: Session, row: Command, args: list[bytes]) -> bool:
+        """The checks of an engine with a limit, a pause or monitors; whether CLIENT PAUSE keeps."""
+        queues = session.queue is not None and row.display not in _UNQUEUED_COMMANDS
+        if self._limited:
+            self._check_memory(session, row, queues)
+        if self.pause.until_ms and self.pause.keeps(session, row):
+            self.pause.keep(session, args)
+            return True
+        if self.monitors and "skip_monitor" in row.flags and row.name != "EXEC" and not queues:
+            # Before the commands of the script.
+            self._show(session, args, self.now)
+        return False
+
+    def run_kept(self, session: Session, args: list[bytes]) -> Reply:
+        """Run a command that a pause has kept; raises CommandError."""
+        return self._execute(session, args)
+
+    def _execute_apart(self, session: Session, row: Command, args: list[bytes]) -> Reply:
+        """Queue a command, run it without a reply, or without leaving a trace in its keys."""
+        was = session.muted
+        if session.queue is not None and row.display not in _UNQUEUED_COMMANDS:
+            session.queue.append((row, args))
+            return self._mute(session, row, was) if was else QUEUED
+        session.last_command = row.display
+        kept = self._accesses(session, row, args) if session.no_touch else {}
+        try:
+            reply = self.call(session, row, args)
+        except CommandError:
+            if session.muted:
+                return self._mute(session, row, was)
+            raise
+        finally:
+            for slot, access in kept.items():
+                session.db.accesses[slot] = access
+            if self.waiters.ready_keys:
+                self.waiters.serve()
+        if session.muted and reply is not BLOCKED:
+            return self._mute(session, row, was)
+        if row.shaped and session.protocol == 2:
+            return to_resp2(reply)
+        return reply
+
+    def _mute(self, session: Session, row: Command | None, was: int) -> Reply:
+        """NO_REPLY; the end of CLIENT REPLY SKIP where a command has used it."""
+        itself = row is not None and row.name == "CLIENT|REPLY"
+        if was == MUTED_ONCE and session.muted == MUTED_ONCE and not itself:
+            session.muted = 0
+            session.refresh()
+        return NO_REPLY
+
+    def _accesses(self, session: Session, row: Command, args: list[bytes]) -> dict[int, Any]:
+        """What is recorded of accesses to the keys that a command reads, by slot."""
+        db = session.db
+        if row.is_write or row.name == "TOUCH":
+            return {}
+        slots = (db.slots.get(args[index]) for index in row.key_positions(args))
+        return {slot: db.accesses[slot] for slot in slots if slot is not None}
 
     def _check_memory(self, session: Session, row: Command, queue: bool) -> None:
         """Evict down to the limit; raises OOM for what may need memory where that fails."""
@@ -229,13 +376,17 @@ class Engine:
         if needs_memory:
             raise CommandError(OUT_OF_MEMORY)
 
-    def _must_queue(self, session: Session, row: Command) -> bool:
-        """The checks of a session that is not at rest; whether MULTI takes the command."""
+    def _goes_apart(self, session: Session, row: Command) -> bool:
+        """The checks of a session that is not at rest; whether its command goes another way."""
         name = row.display
         if not session.authenticated and "no_auth" not in row.flags:
             raise CommandError(NO_AUTH)
-        if session.protocol == 2 and session.subscriptions and name not in _SUBSCRIBED_COMMANDS:
+        if session.protocol == 2 and session.is_subscribed and name not in _SUBSCRIBED_COMMANDS:
             raise subscribed(name)
+        if session.monitoring and (row.flags & _KEYSPACE_FLAGS or row.name in MAY_REPLICATE):
+            raise CommandError(REPLICA_KEYSPACE)
+        if session.muted or session.no_touch:
+            return True
         return session.queue is not None and name not in _UNQUEUED_COMMANDS
 
     def _rejected(self, session: Session, args: list[bytes], error: CommandError) -> None:
@@ -272,6 +423,8 @@ class Engine:
 
     def _tick(self) -> None:
         self.waiters.end_overdue(self.now_ms)
+        if self.pause.until_ms and self.now_ms >= self.pause.until_ms:
+            self.pause.end()
         go_on = self.active_expire and expire_cycle(self)
         self._next_tick = self.now if go_on else self.now + self._tick_interval
         self._set_fast_until()

@@ -1,4 +1,4 @@
-"""The arithmetic of INCRBYFLOAT and HINCRBYFLOAT: C's 80-bit long double, in integers.
+"""The arithmetic of INCRBYFLOAT, HINCRBYFLOAT and timeouts: C's 80-bit long double, in integers.
 
 Redis parses with strtold, adds, and prints with `%.17Lf`, so the digits that clients see depend
 on a mantissa of 64 bits. Python's float has 53. A number here is an integer mantissa and a power
@@ -119,6 +119,15 @@ def add(one: LongDouble, other: LongDouble) -> LongDouble:
     exponent = min(one[1], other[1])
     mantissa = (one[0] << (one[1] - exponent)) + (other[0] << (other[1] - exponent))
     return _round(mantissa, exponent, exact=True)
+
+
+def ceil_of_product(number: LongDouble, factor: int) -> int | None:
+    """The product, rounded to a long double and then up to an integer; None for an infinity."""
+    product = None if number is None else _round(number[0] * factor, number[1], exact=True)
+    if product is None:
+        return None
+    mantissa, exponent = product
+    return mantissa << exponent if exponent >= 0 else -(-mantissa >> -exponent)
 
 
 def format_long_double(number: tuple[int, int]) -> bytes:

@@ -15,13 +15,14 @@ Subscribers = dict[bytes, dict[Session, None]]
 
 
 class PubSub:
-    """Channels and patterns with their subscribers."""
+    """Channels, patterns and shard channels with their subscribers."""
 
-    __slots__ = ("channels", "patterns")
+    __slots__ = ("channels", "patterns", "shard_channels")
 
     def __init__(self) -> None:
         self.channels: Subscribers = {}
         self.patterns: Subscribers = {}
+        self.shard_channels: Subscribers = {}
 
     def subscribe(self, session: Session, channel: bytes) -> None:
         """Add `session` to `channel`; again is no change."""
@@ -43,12 +44,24 @@ class PubSub:
         session.patterns.pop(pattern, None)
         _drop(self.patterns, pattern, session)
 
+    def ssubscribe(self, session: Session, channel: bytes) -> None:
+        """Add `session` to the shard channel `channel`; again is no change."""
+        session.shard_channels[channel] = None
+        self.shard_channels.setdefault(channel, {})[session] = None
+
+    def sunsubscribe(self, session: Session, channel: bytes) -> None:
+        """Take `session` off the shard channel `channel`; no change where it was not on it."""
+        session.shard_channels.pop(channel, None)
+        _drop(self.shard_channels, channel, session)
+
     def forget(self, session: Session) -> None:
         """Take `session` off everything, without confirmations (it is gone, or RESET)."""
         for channel in list(session.channels):
             self.unsubscribe(session, channel)
         for pattern in list(session.patterns):
             self.punsubscribe(session, pattern)
+        for channel in list(session.shard_channels):
+            self.sunsubscribe(session, channel)
 
     def publish(self, channel: bytes, message: bytes) -> int:
         """Deliver `message`; return how many subscriptions received it."""
@@ -65,6 +78,13 @@ class PubSub:
                     session.deliver(Push([b"pmessage", pattern, channel, message]))
                     receivers += 1
         return receivers
+
+    def spublish(self, channel: bytes, message: bytes) -> int:
+        """Deliver `message` on a shard channel; return how many sessions received it."""
+        subscribers = list(self.shard_channels.get(channel, ()))
+        for session in subscribers:
+            session.deliver(Push([b"smessage", channel, message]))
+        return len(subscribers)
 
 
 def _drop(table: Subscribers, name: bytes, session: Session) -> None:

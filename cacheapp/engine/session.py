@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cacheapp.engine.replies import Reply, to_resp2
+from cacheapp.engine.replies import NO_REPLY, Push, Reply, to_resp2
 
 if TYPE_CHECKING:
     from cacheapp.engine.database import Database
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cacheapp.engine.registry import Command
 
 Deliver = Callable[[Reply], None]
+
+MUTED_ONCE, MUTED = 1, 2
 
 
 class Front(Protocol):
@@ -42,6 +44,7 @@ class Session:
         "closing",
         "created_ms",
         "db",
+        "direct",
         "engine",
         "front",
         "id",
@@ -50,12 +53,16 @@ class Session:
         "last_command",
         "lib_name",
         "lib_version",
+        "monitoring",
+        "muted",
         "name",
         "no_evict",
+        "no_touch",
         "patterns",
         "protocol",
         "queue",
         "queue_failed",
+        "shard_channels",
         "special",
         "touched",
         "user",
@@ -73,11 +80,15 @@ class Session:
         # None where there is no socket: clients in the engine's own process.
         self.front: Front | None = None
         self.is_script = False
-        # Set by QUIT: the front closes once it has sent the reply.
+        # The calls of this client return at once: it is not to be kept waiting by CLIENT PAUSE.
+        self.direct = False
+        # Set by QUIT and CLIENT KILL: the front closes once it has sent the reply.
         self.closing = False
+        self.monitoring = False
         self.watched: dict[tuple[Database, bytes], None] = {}
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
+        self.shard_channels: dict[bytes, None] = {}
         self.lib_name = b""
         self.lib_version = b""
         self.reset(protocol)
@@ -89,6 +100,11 @@ class Session:
         self.name = b""
         self.user = b"default"
         self.no_evict = False
+        self.no_touch = False
+        # CLIENT REPLY: 0 for ON, MUTED_ONCE for SKIP, MUTED for OFF.
+        self.muted = 0
+        if self.monitoring:
+            self.engine.monitor(self, wanted=False)
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_failed = False
         self.touched = False
@@ -103,7 +119,10 @@ class Session:
         self.special = (
             self.queue is not None
             or not self.authenticated
-            or (self.protocol == 2 and bool(self.channels or self.patterns))
+            or self.monitoring
+            or self.no_touch
+            or self.muted != 0
+            or (self.protocol == 2 and self.is_subscribed)
         )
 
     @property
@@ -112,12 +131,29 @@ class Session:
         return self.queue is not None or self.is_script
 
     @property
+    def client_type(self) -> str:
+        """The class that CLIENT LIST and KILL know it by: normal or pubsub."""
+        return "pubsub" if self.is_subscribed else "normal"
+
+    @property
     def subscriptions(self) -> int:
-        """Channels and patterns together, the count that confirmations carry."""
+        """Channels and patterns together, the count that their confirmations carry."""
         return len(self.channels) + len(self.patterns)
 
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the session listens to anything: a channel, a pattern, a shard channel."""
+        return bool(self.channels or self.patterns or self.shard_channels)
+
     def deliver(self, reply: Reply) -> None:
-        """Hand `reply`, RESP3-shaped, to the front in this session's protocol."""
+        """Hand `reply`, RESP3-shaped, to the front in this session's protocol.
+
+        A socket's front gets NO_REPLY where a command that had to wait is done and says nothing.
+        """
+        if self.muted and type(reply) is not Push:
+            reply = NO_REPLY
+        if reply is NO_REPLY and self.front is None:
+            return
         self._deliver(to_resp2(reply) if self.protocol == 2 else reply)
 
     def unwatch(self) -> None:
@@ -137,8 +173,10 @@ class Session:
     def describe(self) -> dict[str, Any]:
         """The fields of a CLIENT LIST line, in Redis's order, without what only sockets have."""
         now_ms = self.engine.now_ms
-        flags = "P" if self.subscriptions else ""
-        if self in self.engine.waiters.by_session:
+        flags = "O" if self.monitoring else ""
+        if self.is_subscribed:
+            flags += "P"
+        if self in self.engine.waiters.by_session or self in self.engine.pause.kept:
             flags += "b"
         if self.queue is not None:
             flags += "x"
@@ -146,6 +184,8 @@ class Session:
             flags += "d"
         if self.no_evict:
             flags += "e"
+        if self.no_touch:
+            flags += "T"
         fields = {
             "id": self.id,
             "addr": self.address,
@@ -158,7 +198,7 @@ class Session:
             "db": self.db.index,
             "sub": len(self.channels),
             "psub": len(self.patterns),
-            "ssub": 0,
+            "ssub": len(self.shard_channels),
             "multi": -1 if self.queue is None else len(self.queue),
             "qbuf": 0,
             "qbuf-free": 0,

@@ -10,13 +10,13 @@ Functions here are what the commands that do not care about types need: COPY, OB
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from itertools import islice
 from typing import Any, Final
 
 from cacheapp.engine.arguments import is_canonical_int
 from cacheapp.engine.config import Config
+from cacheapp.engine.structures.allocated import allocated_bytes
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.structures.set import Set
 from cacheapp.engine.structures.sortedset import SortedSet
@@ -91,12 +91,12 @@ def memory_bytes(value: Any, samples: int = 5) -> int:
     Redis's MEMORY USAGE does, so that the cost does not grow with the value.
     """
     if isinstance(value, (bytes, bytearray, int)):
-        return sys.getsizeof(value)
+        return allocated_bytes(value)
     if isinstance(value, deque):
-        size = sys.getsizeof(value)
+        size = allocated_bytes(value)
         count = len(value) if samples == 0 else min(samples, len(value))
         if count:
-            measured = sum(sys.getsizeof(item) for item in islice(value, count))
+            measured = sum(allocated_bytes(item) for item in islice(value, count))
             size += measured * len(value) // count
         return size
     measured_bytes: int = value.memory_bytes(samples)
@@ -109,4 +109,4 @@ _SLOT_BYTES = 52 + 32 + 4 * 8
 
 def entry_bytes(key: bytes, value: Any, samples: int = 5) -> int:
     """An estimate of the bytes that `key` with `value` takes in a database, in all."""
-    return _SLOT_BYTES + sys.getsizeof(key) + memory_bytes(value, samples)
+    return _SLOT_BYTES + allocated_bytes(key) + memory_bytes(value, samples)

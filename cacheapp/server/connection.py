@@ -274,7 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         self._out_bytes = 0
         session = self.session
         limits = self._server.output_limits["normal"]
-        if session.channels or session.patterns:
+        if session.is_subscribed:
             limits = self._server.output_limits["pubsub"]
         if limits is not None and self._over(limits, len(data), self._loop.time()):
             self._transport.abort()
@@ -311,7 +311,8 @@ class Connection(asyncio.BufferedProtocol):
     def _delivered(self, reply: Reply) -> None:
         if self._writes_end:
             return
-        self._put(reply)
+        if reply is not NO_REPLY:
+            self._put(reply)
         if self._blocked and type(reply) is not Push:
             self._blocked = False
             self._resume_soon()
@@ -351,7 +352,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.heard:
             self.heard = False
             session.last_active_ms = max(session.last_active_ms, now_ms)
-        subscribed = bool(session.channels or session.patterns)
+        subscribed = session.is_subscribed
         limits = self._server.output_limits["pubsub" if subscribed else "normal"]
         idle = timeout_ms and not (self._blocked or subscribed)
         if self.closing_since:

@@ -97,12 +97,7 @@ def host(server: Server) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("layer_class", [RedisChannelLayer, RedisPubSubChannelLayer])
-async def test_channel_layers(
-    server: Server, layer_class: Any, request: pytest.FixtureRequest
-) -> None:
-    waits = layer_class is RedisChannelLayer and server.kind == "engine"
-    if waits and server.execute("COMMAND", "INFO", "BZPOPMIN") == [None]:
-        request.applymarker(pytest.mark.xfail(reason="no blocking commands yet", strict=True))
+async def test_channel_layers(server: Server, layer_class: Any) -> None:
     layer = layer_class(hosts=[host(server)])
     try:
         first, second = await layer.new_channel(), await layer.new_channel()

@@ -65,9 +65,7 @@ def test_copy_options(server: Server) -> None:
     assert server.execute("GET", "b") == b"1"
     assert server.execute("COPY", "a", "a", "DB", 1) == 1
     assert server.execute("COPY", "missing", "c") == 0
-    assert refused(server, "COPY", "a", "a") == (
-        "ERR source and destination objects are the same"
-    )
+    assert refused(server, "COPY", "a", "a") == ("ERR source and destination objects are the same")
     assert refused(server, "COPY", "a", "b", "DB", "x") == (
         "ERR value is not an integer or out of range"
     )

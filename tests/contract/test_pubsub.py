@@ -161,3 +161,39 @@ def test_keyspace_events_arrive_in_order(raw: Raw, server: Server) -> None:
         [b"__keyspace@0__:k", b"del"],
         [b"__keyevent@0__:del", b"k"],
     ]
+
+
+def test_shard_channels_are_apart_from_channels(raw: Raw, server: Server) -> None:
+    assert raw.execute("SSUBSCRIBE", "a", "b") == [b"ssubscribe", b"a", 1]
+    assert raw.receive() == [b"ssubscribe", b"b", 2]
+    assert raw.execute("SUBSCRIBE", "a") == [b"subscribe", b"a", 1]
+    sender = server.raw()
+    assert sender.execute("SPUBLISH", "a", "sharded") == 1
+    assert raw.receive() == [b"smessage", b"a", b"sharded"]
+    assert sender.execute("PUBLISH", "a", "plain") == 1
+    assert raw.receive() == [b"message", b"a", b"plain"]
+    assert sender.execute("SPUBLISH", "none", "m") == 0
+    assert sorted(sender.execute("PUBSUB", "SHARDCHANNELS")) == [b"a", b"b"]
+    assert sender.execute("PUBSUB", "SHARDCHANNELS", "b*") == [b"b"]
+    assert sender.execute("PUBSUB", "SHARDNUMSUB", "a", "x") == [b"a", 1, b"x", 0]
+    assert b"sub=1 psub=0 ssub=2" in sender.execute("CLIENT", "LIST", "TYPE", "pubsub")
+    assert raw.execute("SUNSUBSCRIBE", "a", "never") == [b"sunsubscribe", b"a", 1]
+    assert raw.receive() == [b"sunsubscribe", b"never", 1]
+    assert raw.execute("SUNSUBSCRIBE") == [b"sunsubscribe", b"b", 0]
+    assert raw.execute("SUNSUBSCRIBE") == [b"sunsubscribe", None, 0]
+    assert sender.execute("PUBSUB", "SHARDCHANNELS") == []
+
+
+def test_a_shard_subscriber_may_do_little_else(server: Server) -> None:
+    raw = server.raw()
+    raw.execute("SSUBSCRIBE", "a")
+    assert refused(raw, "GET", "k").startswith("ERR Can't execute 'get': only (P|S)SUBSCRIBE")
+    assert raw.execute("PING") == [b"pong", b""]
+
+
+def test_a_shard_subscription_may_not_be_queued(server: Server) -> None:
+    raw = server.raw()
+    raw.execute("MULTI")
+    raw.execute("SSUBSCRIBE", "a")
+    (error,) = raw.execute("EXEC")
+    assert str(error) == "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"

@@ -71,7 +71,13 @@ PRELUDE = [
 
 def opening(small_limits: bool, events: bool) -> list[list[bytes]]:
     """The commands on the control connection before a sequence."""
-    lines = [b"FLUSHALL", b"SCRIPT FLUSH", b"DEBUG SET-ACTIVE-EXPIRE 0", *DEFAULTS]
+    lines = [
+        b"FLUSHALL",
+        b"SCRIPT FLUSH",
+        b"FUNCTION FLUSH",
+        b"DEBUG SET-ACTIVE-EXPIRE 0",
+        *DEFAULTS,
+    ]
     lines += [*LIMITS[small_limits], *PRELUDE]
     commands = [line.split() for line in lines]
     flags = b"KEA" if events else b""

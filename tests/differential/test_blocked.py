@@ -39,6 +39,6 @@ def test_a_planted_fault_is_found(port: int, monkeypatch: pytest.MonkeyPatch) ->
         return queue[-1] if queue else None
 
     monkeypatch.setattr(Waiters, "_first_for", last)
+    steps = [step for seed in range(SEQUENCES) for step in Draw(seed).steps(STEPS)]
     with pytest.raises(Parted):
-        for seed in range(SEQUENCES):
-            compare(port, Draw(seed).steps(STEPS), 2)
+        compare(port, steps, 2)

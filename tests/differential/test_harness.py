@@ -31,8 +31,8 @@ NOT_DRAWN = {
     "BLPOP": "waits", "BRPOP": "waits", "BLMOVE": "waits", "BRPOPLPUSH": "waits",
     "BLMPOP": "waits", "BZPOPMIN": "waits", "BZPOPMAX": "waits", "BZMPOP": "waits",
     "INFO": "is all about the process",
-    "SSUBSCRIBE": "is about a cluster's shards", "SUNSUBSCRIBE": "is about a cluster's shards",
-    "SPUBLISH": "is about a cluster's shards",
+    "MONITOR": "turns the connection into a log",
+    "PFSELFTEST": "takes half a second on the real server",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cacheapp.engine.arguments import parse_int
+from cacheapp.engine.arguments import parse_client_type, parse_int
 from cacheapp.engine.errors import (
     INVALID_CLIENT_NAME,
     SYNTAX,
@@ -10,40 +10,62 @@ from cacheapp.engine.errors import (
     text,
     wrong_subcommand_arity,
 )
-from cacheapp.engine.registry import command, container
+from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply, Verbatim, help_reply
 from cacheapp.engine.session import Session, valid_client_name
 
-container(
-    "CLIENT",
-    group="connection",
-    since="2.4.0",
-    summary="A container for client connection commands.",
-)
-
 _HELP = """
+GETREDIR
+    Return the client ID we are redirecting to when tracking is enabled.
 GETNAME
     Return the name of the current connection.
 ID
     Return the ID of the current connection.
 INFO
     Return information about the current client connection.
+KILL <ip:port>
+    Kill connection made from <ip:port>.
+KILL <option> <value> [<option> <value> [...]]
+    Kill connections. Options are:
+    * ADDR (<ip:port>|<unixsocket>:0)
+      Kill connections made from the specified address
+    * LADDR (<ip:port>|<unixsocket>:0)
+      Kill connections made to specified local address
+    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)
+      Kill connections by type.
+    * USER <username>
+      Kill connections authenticated by <username>.
+    * SKIPME (YES|NO)
+      Skip killing current connection (default: yes).
+    * ID <client-id>
+      Kill connections by client id.
+    * MAXAGE <maxage>
+      Kill connections older than the specified age.
 LIST [options ...]
     Return information about client connections. Options:
     * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)
       Return clients of specified type.
     * ID <id> [<id> ...]
       Return clients of specified IDs only.
+UNPAUSE
+    Stop the current client pause, resuming traffic.
+PAUSE <timeout> [WRITE|ALL]
+    Suspend all, or just write, clients for <timeout> milliseconds.
+REPLY (ON|OFF|SKIP)
+    Control the replies sent to the current connection.
 SETINFO (LIB-NAME|LIB-VER) <value>
     Tell the server the name or the version of the client library.
 UNBLOCK <clientid> [TIMEOUT|ERROR]
     Unblock the specified blocked client.
 SETNAME <name>
     Assign the name <name> to the current connection.
+TRACKINGINFO
+    Report tracking status for the current connection.
 NO-EVICT (ON|OFF)
     Protect current client connection from eviction.
+NO-TOUCH (ON|OFF)
+    Will not touch LRU/LFU stats when this mode is on.
 """
-_TYPES = frozenset({b"normal", b"master", b"replica", b"slave", b"pubsub"})
 
 
 @command(
@@ -137,10 +159,8 @@ def client_info(ctx: Session) -> Reply:
 def client_list(ctx: Session, *options: bytes) -> Reply:
     sessions = list(ctx.engine.sessions.values())
     if len(options) == 2 and options[0].lower() == b"type":
-        kind = options[1].lower()
-        if kind not in _TYPES:
-            raise CommandError(f"ERR Unknown client type '{text(options[1])}'")
-        sessions = [session for session in sessions if _type_of(session) == kind]
+        kind = parse_client_type(options[1])
+        sessions = [session for session in sessions if session.client_type == kind]
     elif len(options) > 1 and options[0].lower() == b"id":
         wanted = [parse_int(raw, "ERR Invalid client ID") for raw in options[1:]]
         by_id = ctx.engine.sessions
@@ -148,10 +168,6 @@ def client_list(ctx: Session, *options: bytes) -> Reply:
     elif options:
         raise CommandError(SYNTAX)
     return Verbatim(b"".join(_line(session) for session in sessions))
-
-
-def _type_of(session: Session) -> bytes:
-    return b"pubsub" if session.subscriptions else b"normal"
 
 
 def _line(session: Session) -> bytes:

@@ -35,7 +35,7 @@ _HELLO_UNAUTHENTICATED = (
 def ping(ctx: Session, *message: bytes) -> Reply:
     if len(message) > 1:
         raise wrong_arity("ping")
-    if ctx.protocol == 2 and ctx.subscriptions:
+    if ctx.protocol == 2 and ctx.is_subscribed:
         return [b"pong", message[0] if message else b""]
     return message[0] if message else PONG
 

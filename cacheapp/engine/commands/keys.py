@@ -95,6 +95,7 @@ def _transfer(
 ) -> None:
     """Take `key` with its deadline from `origin` to `new_key` in `target`, and say so."""
     value, deadline = origin.peek(key), origin.deadline(key)
+    target.discard(new_key)
     target.put(new_key, value)
     if deadline:
         target.set_deadline(new_key, deadline)
@@ -124,6 +125,7 @@ def copy(ctx: Session, source: bytes, target: bytes, *options: bytes) -> Reply:
     if value is None or (target in target_db and not replace):
         return 0
     deadline = ctx.db.deadline(source)
+    target_db.discard(target)
     target_db.put(target, values.copy(value))
     if deadline:
         target_db.set_deadline(target, deadline)

@@ -1,17 +1,15 @@
-"""OBJECT and MEMORY USAGE: how a value is kept, how often and when it was used, what it weighs."""
+"""OBJECT: how a value is kept, how often and when it was used."""
 
 from __future__ import annotations
 
 from cacheapp.engine import values
-from cacheapp.engine.arguments import parse_int
-from cacheapp.engine.errors import SYNTAX, CommandError
-from cacheapp.engine.eviction import lfu_counter
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.frequency import lfu_counter
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import Reply, help_reply
 from cacheapp.engine.session import Session
 
 container("OBJECT", group="generic", since="2.2.3", summary="A container for object introspection.")
-container("MEMORY", group="server", since="4.0.0", summary="A container for memory diagnostics.")
 
 _POLICY_CHANGE = (
     "Please note that when switching between policies at runtime LRU and LFU data will take some "
@@ -34,11 +32,6 @@ IDLETIME <key>
 REFCOUNT <key>
     Return the number of references of the value associated with the specified
     <key>.
-"""
-_MEMORY_HELP = """
-USAGE <key> [SAMPLES <count>]
-    Return memory in bytes used by <key> and its value. Nested values are
-    sampled up to <count> times (default: 5, 0 means sample all).
 """
 
 
@@ -108,28 +101,3 @@ def object_refcount(ctx: Session, key: bytes) -> Reply:
 )  # fmt: skip
 def object_help(_ctx: Session) -> Reply:
     return help_reply("OBJECT", _OBJECT_HELP)
-
-
-@command(
-    "MEMORY|USAGE", arity=-3, flags="readonly", keys=(2, 2, 1), key_flags="RO", group="server",
-    since="4.0.0", complexity="O(N) in the samples",
-    summary="Estimates the memory usage of a key.",
-)  # fmt: skip
-def memory_usage(ctx: Session, key: bytes, *options: bytes) -> Reply:
-    samples = 5
-    if options:
-        if len(options) != 2 or options[0].upper() != b"SAMPLES":
-            raise CommandError(SYNTAX)
-        samples = parse_int(options[1])
-        if samples < 0:
-            raise CommandError(SYNTAX)
-    value = ctx.db.peek(key)
-    return None if value is None else values.entry_bytes(key, value, samples)
-
-
-@command(
-    "MEMORY|HELP", arity=2, flags="loading stale", group="server", since="4.0.0",
-    summary="Returns helpful text about the different subcommands.",
-)  # fmt: skip
-def memory_help(_ctx: Session) -> Reply:
-    return help_reply("MEMORY", _MEMORY_HELP)

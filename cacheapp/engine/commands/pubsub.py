@@ -4,7 +4,9 @@ A subscription is confirmed, channel by channel, in the way in which messages ar
 `Session.deliver`. The commands therefore answer NO_REPLY. The exception is EXEC, whose array
 needs an element for each command: there the first confirmation is that element.
 
-Sharded channels (SSUBSCRIBE, SPUBLISH) are left out: they are a matter of Cluster.
+Shard channels (SSUBSCRIBE, SPUBLISH) are a world of their own beside the channels: without Cluster
+there is one shard, and all that differs is that no pattern reaches them and that their
+confirmations count only themselves.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cacheapp.engine.arguments import glob_matcher
-from cacheapp.engine.errors import wrong_subcommand_arity
+from cacheapp.engine.errors import CommandError, wrong_subcommand_arity
+from cacheapp.engine.pubsub import Subscribers
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import NO_REPLY, Push, Reply, help_reply
 from cacheapp.engine.session import Session
@@ -25,6 +28,10 @@ NUMPAT
 NUMSUB [<channel> ...]
     Return the number of subscribers for the specified channels, excluding
     pattern subscriptions(default: no channels).
+SHARDCHANNELS [<pattern>]
+    Return the currently active shard level channels matching a <pattern> (default: '*').
+SHARDNUMSUB [<shardchannel> ...]
+    Return the number of subscribers for the specified shard level channel(s)
 """
 
 
@@ -66,15 +73,44 @@ def punsubscribe(ctx: Session, *patterns: bytes) -> Reply:
     )
 
 
+@command(
+    "SSUBSCRIBE", arity=-2, flags="pubsub noscript loading stale", keys=(1, -1, 1),
+    key_flags="not_key", group="pubsub", since="7.0.0",
+    complexity="O(N) where N is the number of shard channels to subscribe to.",
+    summary="Listens for messages published to shard channels.",
+)  # fmt: skip
+def ssubscribe(ctx: Session, *channels: bytes) -> Reply:
+    if ctx.queue is not None:
+        raise CommandError("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+    return _each(ctx, b"ssubscribe", channels, ctx.engine.pubsub.ssubscribe)
+
+
+@command(
+    "SUNSUBSCRIBE", arity=-1, flags="pubsub noscript loading stale", keys=(1, -1, 1),
+    key_flags="not_key", group="pubsub", since="7.0.0",
+    complexity="O(N) where N is the number of clients already subscribed to a shard channel.",
+    summary="Stops listening to messages posted to shard channels.",
+)  # fmt: skip
+def sunsubscribe(ctx: Session, *channels: bytes) -> Reply:
+    return _each(
+        ctx,
+        b"sunsubscribe",
+        channels or list(ctx.shard_channels),
+        ctx.engine.pubsub.sunsubscribe,
+    )
+
+
 def _each(
     ctx: Session, kind: bytes, names: Sequence[bytes], change: Callable[[Session, bytes], None]
 ) -> Reply:
     """Make `change` for each of `names` and confirm each as `kind`; no names, one confirmation."""
+    sharded = kind in (b"ssubscribe", b"sunsubscribe")
     first: Push | None = None
     for name in names or (None,):
         if name is not None:
             change(ctx, name)
-        confirmation = Push([kind, name, ctx.subscriptions])
+        count = len(ctx.shard_channels) if sharded else ctx.subscriptions
+        confirmation = Push([kind, name, count])
         if ctx.queue is not None and first is None:
             first = confirmation
         else:
@@ -92,6 +128,16 @@ def publish(ctx: Session, channel: bytes, message: bytes) -> Reply:
     return ctx.engine.pubsub.publish(channel, message)
 
 
+@command(
+    "SPUBLISH", arity=3, flags="pubsub loading stale fast", keys=(1, 1, 1), key_flags="not_key",
+    group="pubsub", since="7.0.0",
+    complexity="O(N) where N is the number of clients subscribed to the receiving shard channel.",
+    summary="Posts a message to a shard channel.",
+)  # fmt: skip
+def spublish(ctx: Session, channel: bytes, message: bytes) -> Reply:
+    return ctx.engine.pubsub.spublish(channel, message)
+
+
 container("PUBSUB", group="pubsub", since="2.8.0", summary="A container for Pub/Sub commands.")
 
 
@@ -101,9 +147,21 @@ container("PUBSUB", group="pubsub", since="2.8.0", summary="A container for Pub/
     summary="Returns the active channels.",
 )  # fmt: skip
 def pubsub_channels(ctx: Session, *pattern: bytes) -> Reply:
+    return _active(b"CHANNELS", ctx.engine.pubsub.channels, pattern)
+
+
+@command(
+    "PUBSUB|SHARDCHANNELS", arity=-2, flags="pubsub loading stale", group="pubsub", since="7.0.0",
+    complexity="O(N) where N is the number of active shard channels.",
+    summary="Returns the active shard channels.",
+)  # fmt: skip
+def pubsub_shardchannels(ctx: Session, *pattern: bytes) -> Reply:
+    return _active(b"SHARDCHANNELS", ctx.engine.pubsub.shard_channels, pattern)
+
+
+def _active(subcommand: bytes, channels: Subscribers, pattern: Sequence[bytes]) -> Reply:
     if len(pattern) > 1:
-        raise wrong_subcommand_arity("PUBSUB", b"CHANNELS")
-    channels = ctx.engine.pubsub.channels
+        raise wrong_subcommand_arity("PUBSUB", subcommand)
     if not pattern:
         return list(channels)
     matches = glob_matcher(pattern[0])
@@ -116,9 +174,22 @@ def pubsub_channels(ctx: Session, *pattern: bytes) -> Reply:
     summary="Returns a count of subscribers to channels.",
 )  # fmt: skip
 def pubsub_numsub(ctx: Session, *channels: bytes) -> Reply:
+    return _counts(ctx.engine.pubsub.channels, channels)
+
+
+@command(
+    "PUBSUB|SHARDNUMSUB", arity=-2, flags="pubsub loading stale", group="pubsub", since="7.0.0",
+    complexity="O(N) where N is the number of requested shard channels.",
+    summary="Returns the count of subscribers of shard channels.",
+)  # fmt: skip
+def pubsub_shardnumsub(ctx: Session, *channels: bytes) -> Reply:
+    return _counts(ctx.engine.pubsub.shard_channels, channels)
+
+
+def _counts(subscribers: Subscribers, channels: Sequence[bytes]) -> Reply:
     counts: list[Reply] = []
     for channel in channels:
-        counts += (channel, len(ctx.engine.pubsub.channels.get(channel, ())))
+        counts += (channel, len(subscribers.get(channel, ())))
     return counts
 
 

@@ -1,5 +1,6 @@
-"""Lua scripts: the sandbox, what crosses its border, and the cache of scripts."""
+"""Lua scripts and functions: the sandbox, what crosses its border, and what clients have loaded."""
 
+from cacheapp.engine.scripting.functions import Functions
 from cacheapp.engine.scripting.scripts import Scripts
 
-__all__ = ["Scripts"]
+__all__ = ["Functions", "Scripts"]

@@ -59,6 +59,8 @@ class Bridge:
         self._counted = False
         # What no script may handle: an interrupt, a fault of ours. `finish` raises it again.
         self._exception: BaseException | None = None
+        # What is said when time is up, where it is not about lua-time-limit.
+        self.overdue_message: bytes | None = None
         self._read_only = False
         self._may_grow = True
         self._wrote = False
@@ -113,6 +115,8 @@ class Bridge:
 
     def _overdue(self) -> Any:
         """The message with which to stop the script, or (None, seconds) to let it go on."""
+        if self.overdue_message is not None:
+            return self.overdue_message
         limit_ms = self._engine.config["lua-time-limit"]
         if self._wrote and not self._extended:
             self._extended = True

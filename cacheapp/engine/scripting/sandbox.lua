@@ -15,7 +15,7 @@ local assert, error, getmetatable, ipairs, loadstring, next, pcall, rawget, raws
     setmetatable, tonumber, tostring, type, unpack, xpcall, collectgarbage, gcinfo, newproxy =
     assert, error, getmetatable, ipairs, loadstring, next, pcall, rawget, rawset, select, setfenv,
     setmetatable, tonumber, tostring, type, unpack, xpcall, collectgarbage, gcinfo, newproxy
-local getinfo, sethook = debug.getinfo, debug.sethook
+local getinfo, sethook, metatable_of = debug.getinfo, debug.sethook, debug.getmetatable
 local clock = os.clock
 local math, string, table = math, string, table
 local concat, floor, format, gsub = table.concat, math.floor, string.format, string.gsub
@@ -29,6 +29,9 @@ local LARGE_KILOBYTES = 8 * 1024
 local LONG_TABLE = 5000
 -- Values that Lua's stack takes from C at once.
 local UNPACK_MAX = 8000
+-- What errors call the code of clients: user_script or user_function.
+local PLACE = host.place
+local SOURCE = "@" .. PLACE
 local READONLY = "Attempt to modify a readonly table"
 
 -- Protected tables
@@ -149,18 +152,18 @@ local function located(err)
     disarm()
     local level = 2
     local info = getinfo(level, "Sl")
-    while info and info.source ~= "@user_script" do
+    while info and info.source ~= SOURCE do
         level = level + 1
         info = getinfo(level, "Sl")
     end
     local line = info and info.currentline or 1
-    err = relocated(replaced(err), "user_script:" .. line .. ": ")
+    err = relocated(replaced(err), PLACE .. ":" .. line .. ": ")
     if type(err) ~= "table" then
         err = { err = "ERR " .. tostring(err) }
     elseif real_of[err] then
         err = { err = "ERR " .. READONLY }
     end
-    rawset(err, "source", "@user_script")
+    rawset(err, "source", SOURCE)
     rawset(err, "line", line)
     return err
 end
@@ -504,9 +507,9 @@ end
 -- The chunk, or nil and the compiler's message.
 function driver.compile(text)
     if text:byte(1) == 27 then
-        return nil, "user_script: precompiled code is refused"
+        return nil, PLACE .. ": precompiled code is refused"
     end
-    local chunk, message = loadstring(text, "@user_script")
+    local chunk, message = loadstring(text, SOURCE)
     if not chunk then
         return nil, message
     end
@@ -536,6 +539,34 @@ end
 function driver.run_tables(chunk, seconds, keys, arguments)
     begin(keys, arguments, seconds)
     return outcome(xpcall(chunk, located))
+end
+
+-- Makes this a state for libraries of functions, with what the chunk returns (see functions.lua).
+function driver.functions(text)
+    local loading = trusted_table(text, protect, redis)
+    local metatable = metatable_of(globals)
+
+    -- Runs a library's chunk; the table of what it registered, or as `outcome` for an error.
+    function driver.load(chunk, seconds)
+        loading.registered = {}
+        metatable.__index = loading.environment
+        begin(nil, nil, seconds)
+        local ok, err = xpcall(chunk, located)
+        metatable.__index = environment
+        disarm()
+        if ok then
+            return loading.registered
+        end
+        return outcome(false, err)
+    end
+
+    -- As `run_tables`, for a function that a library registered.
+    function driver.call(callback, seconds, keys, arguments)
+        begin(nil, nil, seconds)
+        return outcome(xpcall(function()
+            return callback(keys, arguments)
+        end, located))
+    end
 end
 
 function driver.collect()

@@ -31,7 +31,7 @@ _HOST_ROOM_BYTES = 16 * 1024**2
 _COLLECT_BYTES = 64 * 1024**2
 # More arguments than this go in tables; Lua's stack takes 8000 at most.
 _DIRECT_ARGUMENTS_MAX = 100
-_NO_LIMIT_SECONDS = 1e9
+NO_LIMIT_SECONDS = 1e9
 # The libraries beside sandbox.lua, with what each is given.
 _LIBRARIES: dict[str, tuple[Any, ...]] = {
     "bit": (bits,),
@@ -45,6 +45,11 @@ _REFERENCES = 8192
 
 class Sandbox:
     """One Lua state with its libraries, for one engine, under that engine's lock."""
+
+    # What errors call the code that runs here.
+    place = "user_script"
+    # The word for it in an error of the compiler.
+    compiled = "script (new function)"
 
     def __init__(self, bridge: Bridge) -> None:
         import lupa.lua51
@@ -66,10 +71,11 @@ class Sandbox:
         self.used = self._runtime.get_memory_used
         functions, constants = bridge.functions(), bridge.constants()
         driver = self._runtime.execute(
-            _source("sandbox"),
+            source_of("sandbox"),
             self.table(
                 {
                     **bridge.host_functions(),
+                    b"place": self.place.encode(),
                     b"redis": self.table({**functions, **constants}),
                 }
             ),
@@ -77,24 +83,28 @@ class Sandbox:
         )
         self._compile, self._run = driver[b"compile"], driver[b"run"]
         self._run_tables, self._collect = driver[b"run_tables"], driver[b"collect"]
-        driver[b"patterns"](_source("patterns"))
-        driver[b"results"](_source("results"))
+        driver[b"patterns"](source_of("patterns"))
+        driver[b"results"](source_of("results"))
         library = driver[b"library"]
         for name, natives in _LIBRARIES.items():
-            library(name.encode(), _source(name), *natives)
-        library(b"cjson", _source("cjson"), driver[b"null"])
+            library(name.encode(), source_of(name), *natives)
+        library(b"cjson", source_of("cjson"), driver[b"null"])
+        self._prepare(driver)
         references = [self.table([]) for _ in range(_REFERENCES)]
         del references
+
+    def _prepare(self, driver: Any) -> None:
+        """Add what only one kind of sandbox has."""
 
     def compile(self, source: bytes) -> Any:
         """The chunk for the text of a script; CommandError with the compiler's message."""
         self._collect_if_much()
         if not self.room_for(len(source) * 64):
-            raise CommandError("ERR Error compiling script (new function): not enough memory")
+            raise CommandError(f"ERR Error compiling {self.compiled}: not enough memory")
         made = self._compile(source)
         if type(made) is tuple:
             message = one_line(made[1]).decode("utf-8", "surrogateescape")
-            raise CommandError(f"ERR Error compiling script (new function): {message}")
+            raise CommandError(f"ERR Error compiling {self.compiled}: {message}")
         return made
 
     def _collect_if_much(self) -> None:
@@ -109,20 +119,32 @@ class Sandbox:
 
     def run(self, chunk: Any, sha: str, keys: list[bytes], arguments: list[bytes]) -> Reply:
         """Run a chunk; its result in RESP3's shape, or CommandError with the place of the error."""
-        self._collect_if_much()
-        if not self.room_for(sum(map(len, keys)) + sum(map(len, arguments))):
-            raise CommandError(f"ERR Error running script {sha}, not enough memory")
-        seconds = self._bridge.limit_seconds() or _NO_LIMIT_SECONDS
+        self.make_room(sum(map(len, keys)) + sum(map(len, arguments)), sha)
+        seconds = self._bridge.limit_seconds() or NO_LIMIT_SECONDS
         try:
             if len(keys) + len(arguments) <= _DIRECT_ARGUMENTS_MAX:
                 result = self._run(chunk, seconds, len(keys), *keys, *arguments)
             else:
                 result = self._run_tables(chunk, seconds, self.table(keys), self.table(arguments))
         except self._lua_error as error:
-            self.broken = True
-            self._bridge.finish()
-            raise CommandError(f"ERR Error running script {sha}, {error}") from error
+            raise self.failed(error, sha) from error
         self._bridge.finish()
+        return self._reply(result, sha)
+
+    def make_room(self, size: int, script: str) -> None:
+        """See to it that the arguments of `script` find `size` bytes in Lua, or CommandError."""
+        self._collect_if_much()
+        if not self.room_for(size):
+            raise CommandError(f"ERR Error running script {script}, not enough memory")
+
+    def failed(self, error: Exception, script: str) -> CommandError:
+        """What to raise for an error that nothing in Lua caught, which breaks this sandbox."""
+        self.broken = True
+        self._bridge.finish()
+        return CommandError(f"ERR Error running script {script}, {error}")
+
+    def _reply(self, result: Any, sha: str) -> Reply:
+        """What a script's outcome (see `outcome` in sandbox.lua) is as a reply."""
         if type(result) is not tuple:
             return scalar(result, self._bridge.protocol)
         kind, *rest = result
@@ -137,7 +159,9 @@ class Sandbox:
             text = rest[0][:100].decode("utf-8", "surrogateescape")
             raise CommandError(f"ERR Error running script {sha}, {text}")
         message, line, counted = rest
-        failure = error_from(message + b" script: %s, on @user_script:%d." % (sha.encode(), line))
+        failure = error_from(
+            message + b" script: %s, on @%s:%d." % (sha.encode(), self.place.encode(), line)
+        )
         failure.counted = counted
         raise failure
 
@@ -147,5 +171,5 @@ def _no_attributes(_owner: object, name: object, _is_setting: bool) -> str:
     raise AttributeError(name)
 
 
-def _source(name: str) -> bytes:
+def source_of(name: str) -> bytes:
     return resources.files(__package__).joinpath(f"{name}.lua").read_bytes()

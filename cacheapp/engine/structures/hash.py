@@ -11,10 +11,10 @@ purpose: deadlines of fields, which Redis 7.0 does not know.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterable
 from itertools import islice
 
+from cacheapp.engine.structures.allocated import allocated_bytes
 from cacheapp.engine.structures.scanindex import ScanIndex
 
 # Up to this size a random pick walks the dict, which is quicker than an index to maintain.
@@ -128,10 +128,10 @@ class Hash:
         """An estimate of the bytes in use, scaled from the first `samples` fields (0: all)."""
         size = len(self._fields)
         count = min(samples, size) if samples else size
-        total = sys.getsizeof(self) + sys.getsizeof(self._fields)
+        total = allocated_bytes(self) + allocated_bytes(self._fields)
         if count:
             measured = sum(
-                sys.getsizeof(field) + sys.getsizeof(value)
+                allocated_bytes(field) + allocated_bytes(value)
                 for field, value in islice(self._fields.items(), count)
             )
             total += measured * size // count

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from cacheapp.engine.structures.allocated import allocated_bytes
 from cacheapp.engine.structures.scanindex import ScanIndex
 
 # Up to this size a random pick walks the set, which is quicker than an index to maintain.
@@ -124,9 +124,9 @@ class Set:
         """An estimate of the bytes in use, scaled from `samples` members (0: all)."""
         size = len(self._members)
         count = min(samples, size) if samples else size
-        total = sys.getsizeof(self) + sys.getsizeof(self._members)
+        total = allocated_bytes(self) + allocated_bytes(self._members)
         if count:
-            measured = sum(map(sys.getsizeof, islice(self._members, count)))
+            measured = sum(map(allocated_bytes, islice(self._members, count)))
             total += measured * size // count
         if self._index is not None:
             total += self._index.memory_bytes()

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -22,6 +21,7 @@ from typing import Any, Protocol
 
 from sortedcontainers import SortedList
 
+from cacheapp.engine.structures.allocated import allocated_bytes
 from cacheapp.engine.structures.scanindex import ScanIndex
 
 # The size from which the order is a SortedList. It never goes back.
@@ -258,10 +258,11 @@ class SortedSet:
         size = len(self._scores)
         count = min(samples, size) if samples else size
         # The order holds a pointer, a pair and a float for each member.
-        each = 8 + sys.getsizeof((0.0, b"")) + sys.getsizeof(0.0)
-        total = sys.getsizeof(self) + sys.getsizeof(self._scores) + size * each
+        each = 8 + allocated_bytes((0.0, b"")) + allocated_bytes(0.0)
+        total = allocated_bytes(self) + allocated_bytes(self._scores) + size * each
+        total += allocated_bytes([])
         if count:
-            measured = sum(map(sys.getsizeof, islice(self._scores, count)))
+            measured = sum(map(allocated_bytes, islice(self._scores, count)))
             total += measured * size // count
         if self._index is not None:
             total += self._index.memory_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.differential.grammar import Group
 from tests.differential.groups import (
     bitmaps,
+    functions,
     geo,
     hashes,
     hyperloglogs,
@@ -36,6 +37,7 @@ GROUPS: dict[str, Group] = {
         transactions.GROUP,
         pubsub.GROUP,
         scripting.GROUP,
+        functions.GROUP,
         server.GROUP,
     )
 }

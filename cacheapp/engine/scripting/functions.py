@@ -1,0 +1,231 @@
+"""Libraries of functions: loading them, finding a function by its name, and calling it.
+
+Functions live in a Lua state of their own, apart from that of the scripts: SCRIPT FLUSH does not
+touch them, and what a library keeps in its locals lasts until it is deleted. While a library loads
+it sees little more than redis.register_function (see `functions.lua`). Lua is the only engine.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError, text
+from cacheapp.engine.replies import Reply
+from cacheapp.engine.scripting.bridge import Bridge
+from cacheapp.engine.scripting.sandbox import NO_LIMIT_SECONDS, Sandbox, source_of
+
+if TYPE_CHECKING:
+    from cacheapp.engine.engine import Engine
+    from cacheapp.engine.session import Session
+
+_LOAD_SECONDS = 0.5
+_FIELDS = 4
+_NAME = re.compile(rb"[A-Za-z0-9_]+")
+_BAD_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+
+
+class Function:
+    """One function of a library; `callback` belongs to the sandbox that the library is in."""
+
+    __slots__ = ("callback", "description", "flags", "name")
+
+    def __init__(self, name: bytes, callback: Any, description: bytes | None, flags: bytes) -> None:
+        self.name = name
+        self.callback = callback
+        self.description = description
+        self.flags = tuple(flags.split(b",")) if flags else ()
+
+
+class Library:
+    """A library: its name, its whole text, its functions by name."""
+
+    __slots__ = ("code", "functions", "name")
+
+    def __init__(self, name: bytes, code: bytes, functions: Iterable[Function]) -> None:
+        self.name = name
+        self.code = code
+        self.functions = {function.name: function for function in functions}
+
+
+class FunctionSandbox(Sandbox):
+    """A Lua state for libraries."""
+
+    place = "user_function"
+    compiled = "function"
+
+    def _prepare(self, driver: Any) -> None:
+        driver[b"functions"](source_of("functions"))
+        self._load, self._call = driver[b"load"], driver[b"call"]
+
+    def load(self, body: bytes) -> list[Function]:
+        """The functions that a library's text registers; CommandError where it fails."""
+        chunk = self.compile(body)
+        try:
+            result = self._load(chunk, _LOAD_SECONDS)
+        except self._lua_error as error:
+            self.broken = True
+            self._bridge.finish()
+            raise CommandError(f"ERR Error registering functions: {error}") from error
+        self._bridge.finish()
+        if type(result) is tuple:
+            message = text(result[1])
+            raise CommandError(f"ERR Error registering functions: {message}")
+        values = [result[index] for index in range(1, len(result) + 1)]
+        return [
+            Function(name, callback, description or None, flags)
+            for name, callback, description, flags in zip(*[iter(values)] * _FIELDS, strict=True)
+        ]
+
+    def call(self, function: Function, keys: list[bytes], arguments: list[bytes]) -> Reply:
+        """Call a function; its result in RESP3's shape, or CommandError."""
+        name = text(function.name)
+        self.make_room(sum(map(len, keys)) + sum(map(len, arguments)), name)
+        seconds = self._bridge.limit_seconds() or NO_LIMIT_SECONDS
+        try:
+            result = self._call(function.callback, seconds, self.table(keys), self.table(arguments))
+        except self._lua_error as error:
+            raise self.failed(error, name) from error
+        self._bridge.finish()
+        return self._reply(result, name)
+
+
+class Functions:
+    """All libraries of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.libraries: dict[bytes, Library] = {}
+        # By name in lower case: FCALL does not tell cases apart, though libraries do.
+        self._by_name: dict[bytes, tuple[Library, Function]] = {}
+        self._bridge: Bridge | None = None
+        self._sandbox: FunctionSandbox | None = None
+
+    def __len__(self) -> int:
+        """How many functions all libraries have."""
+        return sum(len(library.functions) for library in self.libraries.values())
+
+    def load(self, code: bytes, *, replace: bool) -> bytes:
+        """Add the library with this text; its name. An error leaves everything as it was."""
+        name, body = parse_metadata(code)
+        old = self.libraries.get(name)
+        if old is not None and not replace:
+            raise CommandError(f"ERR Library '{text(name)}' already exists")
+        sandbox = self._ready()
+        library = Library(name, code, self._registered(sandbox, body))
+        if not library.functions:
+            raise CommandError("ERR No functions registered")
+        for function in library.functions:
+            found = self._by_name.get(function.lower())
+            if found is not None and found[0] is not old:
+                raise CommandError(f"ERR Function {text(function)} already exists")
+        self.libraries.pop(name, None)
+        self.libraries[name] = library
+        self._index()
+        return name
+
+    def _registered(self, sandbox: FunctionSandbox, body: bytes) -> list[Function]:
+        bridge = self._bridge
+        assert bridge is not None
+        bridge.overdue_message = b"ERR FUNCTION LOAD timeout"
+        try:
+            return sandbox.load(body)
+        finally:
+            bridge.overdue_message = None
+
+    def delete(self, name: bytes) -> None:
+        """Forget the library called `name`; an error if there is none."""
+        if self.libraries.pop(name, None) is None:
+            raise CommandError("ERR Library not found")
+        self._index()
+
+    def flush(self) -> None:
+        """Forget all libraries and the Lua state with what they keep in it."""
+        self.libraries.clear()
+        self._by_name.clear()
+        self._bridge = self._sandbox = None
+
+    def find(self, name: bytes) -> Function:
+        """The function called `name`, in any case; an error if there is none."""
+        found = self._by_name.get(name.lower())
+        if found is None:
+            raise CommandError("ERR Function not found")
+        return found[1]
+
+    def call(
+        self,
+        caller: Session,
+        function: Function,
+        keys: list[bytes],
+        arguments: list[bytes],
+        *,
+        read_only: bool,
+    ) -> Reply:
+        """Call `function` for `caller`; its result in RESP3's shape, or CommandError."""
+        no_writes = b"no-writes" in function.flags
+        if read_only and not no_writes:
+            raise CommandError("ERR Can not execute a script with write flag using *_ro command.")
+        may_grow = no_writes or b"allow-oom" in function.flags
+        limit: int = self._engine.config["maxmemory"]
+        if not may_grow and limit and self._engine.used_bytes > limit:
+            raise CommandError(OUT_OF_MEMORY)
+        sandbox = self._ready()
+        # A new sandbox has loaded the libraries again.
+        function = self.find(function.name)
+        assert self._bridge is not None
+        self._bridge.begin(caller, read_only=no_writes, may_grow=True)
+        return sandbox.call(function, keys, arguments)
+
+    def _ready(self) -> FunctionSandbox:
+        """The sandbox; where it broke, a new one with the same libraries, their state lost."""
+        if self._sandbox is None or self._sandbox.broken:
+            self._bridge = Bridge(self._engine)
+            self._sandbox = FunctionSandbox(self._bridge)
+            self._bridge.sandbox = self._sandbox
+            for name, library in self.libraries.items():
+                functions = self._registered(self._sandbox, parse_metadata(library.code)[1])
+                self.libraries[name] = Library(name, library.code, functions)
+            self._index()
+        return self._sandbox
+
+    def _index(self) -> None:
+        self._by_name = {}
+        for library in self.libraries.values():
+            for function in library.functions.values():
+                self._by_name.setdefault(function.name.lower(), (library, function))
+
+
+def parse_metadata(code: bytes) -> tuple[bytes, bytes]:
+    """The name and the body of a library, from its `#!lua name=…` line; CommandError."""
+    if not code.startswith(b"#!"):
+        raise CommandError("ERR Missing library metadata")
+    line, newline, _rest = code.partition(b"\n")
+    if not newline:
+        raise CommandError("ERR Invalid library metadata")
+    try:
+        words = shlex.split(line[2:].decode("latin-1"))
+    except ValueError:
+        raise CommandError("ERR Invalid library metadata") from None
+    # "#! lua" names the engine with nothing.
+    engine = words.pop(0) if words and line[2:3].strip() else ""
+    name: bytes | None = None
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key.lower() != "name" or not equals:
+            raise CommandError(f"ERR Invalid metadata value given: {word}")
+        if name is not None:
+            raise CommandError("ERR Invalid metadata value, name argument was given multiple times")
+        name = value.encode("latin-1")
+    if name is None:
+        raise CommandError("ERR Library name was not given")
+    if not _NAME.fullmatch(name):
+        raise CommandError(_BAD_NAME)
+    if engine.lower() != "lua":
+        raise CommandError(f"ERR Engine '{engine}' not found")
+    # The newline stays, so that errors name the lines of the whole text.
+    return name, code[len(line) :]
