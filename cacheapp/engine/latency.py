@@ -1,6 +1,6 @@
 """The latency monitor: what took at least `latency-monitor-threshold` milliseconds, for LATENCY.
 
-An event has a name (`command`, `fast-command`, `expire-cycle`) and its last 160 samples, one a
+An event has a name (`command`, `fast-command`) and its last 160 samples, one a
 second at most: within a second the longest counts. Left out on purpose: histograms of every
 command (LATENCY HISTOGRAM), which would cost each command a share of its time.
 """
