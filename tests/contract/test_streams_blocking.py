@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import Server
-from tests.raw import Raw, ReplyError
+from tests.contract.waiting import blocked, waiting
+from tests.raw import ReplyError
 
 NEW = "XREAD BLOCK 0 STREAMS log $"
 NEW_IN_GROUP = "XREADGROUP GROUP g ann BLOCK 0 STREAMS log >"
@@ -30,22 +31,6 @@ def log(server: Server) -> Server:
     """The server with a stream `log` of 1-1, and a group `g` that has read it."""
     run(server, "XADD log 1-1 f v", "XGROUP CREATE log g $")
     return server
-
-
-def blocked(server: Server) -> int:
-    return sum(b"flags=b" in line for line in server.execute("CLIENT", "LIST").splitlines())
-
-
-def waiting(server: Server, line: str, protocol: int = 2) -> Raw:
-    """A connection on which the command `line` waits."""
-    # Asked first, for the first connection of a server is the one that `run` uses.
-    before = blocked(server)
-    raw = server.raw(protocol)
-    raw.send(*line.split())
-    for _ in range(LOOKS_MAX):
-        if blocked(server) > before:
-            return raw
-    raise AssertionError(f"{line} does not wait")
 
 
 def entries(*ids: str) -> list[Any]:

@@ -12,6 +12,7 @@ import redis
 import redis.asyncio
 
 from tests.contract.conftest import Server
+from tests.contract.waiting import until_blocked
 
 BLOCK_MS = 5000
 LOOKS_MAX = 10_000
@@ -45,14 +46,6 @@ def in_thread(call: Callable[[], Any]) -> Callable[[], Any]:
         return results[0]
 
     return finish
-
-
-def until_blocked(server: Server) -> None:
-    """Return once a client of the server waits."""
-    for _ in range(LOOKS_MAX):
-        if b"flags=b" in server.execute("CLIENT", "LIST"):
-            return
-    raise AssertionError("nobody waits")
 
 
 @PROTOCOLS
@@ -90,16 +83,16 @@ def test_the_methods(server: Server, protocol: int) -> None:
 def test_waiting(server: Server, protocol: int) -> None:
     client, other = server.client(protocol=protocol), server.client()
     finish = in_thread(lambda: client.xread({"log": "$"}, block=BLOCK_MS))
-    until_blocked(server)
+    until_blocked(server, 1)
     other.xadd("log", {"a": 1}, id="1-1")
     assert only_stream(finish()) == [(b"1-1", {b"a": b"1"})]
     other.xgroup_create("log", "g", id="$")
     finish = in_thread(lambda: client.xreadgroup("g", "ann", {"log": ">"}, block=BLOCK_MS))
-    until_blocked(server)
+    until_blocked(server, 1)
     other.xadd("log", {"a": 2}, id="2-1")
     assert only_stream(finish()) == [(b"2-1", {b"a": b"2"})]
     finish = in_thread(lambda: client.xreadgroup("g", "ann", {"log": ">"}, block=BLOCK_MS))
-    until_blocked(server)
+    until_blocked(server, 1)
     other.delete("log")
     assert "the stream key no longer exists" in str(finish())
     assert client.ping()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 from tests.contract.conftest import Server
 from tests.raw import Raw
 
-# Round trips after which a client that is not blocked never will be.
-LOOKS_MAX = 10_000
+# Looks after which a client that is not blocked never will be, and the pause between two, which
+# lets a thread that is about to wait have the interpreter and the engine's lock.
+LOOKS_MAX = 5_000
+PAUSE_S = 0.001
 
 
 def blocked(server: Server) -> int:
@@ -17,9 +21,11 @@ def blocked(server: Server) -> int:
 
 def until_blocked(server: Server, count: int) -> None:
     """Return when exactly `count` clients wait; AssertionError if that does not come."""
+    pause = threading.Event()
     for _ in range(LOOKS_MAX):
         if blocked(server) == count:
             return
+        pause.wait(PAUSE_S)
     raise AssertionError(f"{blocked(server)} clients wait, not {count}")
 
 
