@@ -16,7 +16,7 @@ import os
 import select
 import socket
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -83,6 +83,8 @@ def is_lean(pool: Any, parser: type, connection_classes: tuple[type, ...]) -> bo
 
 #: After a reply that took longer than all looks for it, commands go without for this many.
 COMMANDS_WITHOUT_LOOKS = 50
+#: A look that took longer had to wait for the interpreter: other threads are at work.
+LOOK_SECONDS_MAX = 0.0002
 
 
 class LeanConnectionPool(ConnectionPool):
@@ -106,17 +108,21 @@ class LeanConnectionPool(ConnectionPool):
         """Look for the reply to a command that was just sent, for a bounded time.
 
         A server on the same machine answers in the time that it takes a thread to fall asleep and
-        be woken, so not sleeping halves the round trip. It is not done where other threads of
-        the process could use the time, and a slower server is soon left alone.
+        be woken, so not sleeping halves the round trip. A slower server is soon left alone, and so
+        is one while other threads are at work: each look lets go of the interpreter, and where
+        it does not come back at once they have use for it.
         """
         if self._without_looks:
             self._without_looks -= 1
             return
         poller = self._pollers.get(connection, _NO_POLLER)[1]
-        if poller is not None and threading.active_count() == 1:
+        if poller is not None:
+            began = time.perf_counter()
             for _ in self._looks:
                 if poller.poll(0):
-                    return
+                    if time.perf_counter() - began < LOOK_SECONDS_MAX:
+                        return
+                    break
         self._without_looks = COMMANDS_WITHOUT_LOOKS
 
     def reset(self) -> None:
@@ -177,9 +183,10 @@ class LeanConnectionPool(ConnectionPool):
         )
 
     def release(self, connection: Any) -> None:
-        """Take a connection back. One that is not of this pool, or of this process, is ignored."""
-        if self.pid != os.getpid():
-            self._checkpid()
+        """Take a connection back. One that is not of this pool, or of this process, is ignored.
+
+        A child that takes back what its parent got leaves it to ``get_connection`` to forget.
+        """
         try:
             self._in_use_connections.remove(connection)
         except KeyError:
@@ -260,6 +267,19 @@ class LeanRedis(redis.Redis, ByteCommands):
         if callback is None and not name.isupper():
             callback = self.response_callbacks.get(name)
         return reply if callback is None else callback(reply, **options)
+
+    def fetch(self, key: bytes) -> Any:
+        """Return the string at ``key``, or None: GET without what other commands may need."""
+        if not (self._lean and self._replies_are_bytes) or self.connection is not None:
+            return super().fetch(key)
+        pool = self.connection_pool
+        connection = pool.get_connection()
+        try:
+            return exchange(connection, ("GET", key), self._look_out)
+        except connection.retry._supported_errors as error:
+            return self._retry(connection, error, ("GET", key))
+        finally:
+            pool.release(connection)
 
     def mset_px(self, pairs: Iterable[tuple[Any, Any]], ttl_ms: int | None) -> None:
         """Set several strings as one, each due in ``ttl_ms`` milliseconds; None is never.

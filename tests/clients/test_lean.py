@@ -16,7 +16,12 @@ from redis.exceptions import DataError, MaxConnectionsError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from cacheapp.clients.lean import COMMANDS_WITHOUT_LOOKS, LeanConnectionPool, LeanRedis
+from cacheapp.clients.lean import (
+    COMMANDS_WITHOUT_LOOKS,
+    LOOK_SECONDS_MAX,
+    LeanConnectionPool,
+    LeanRedis,
+)
 from tests.clients.forks import ignores_the_warning, in_child
 from tests.redis_server import RedisServer
 
@@ -262,15 +267,18 @@ def test_a_slow_server_is_left_alone_for_a_while() -> None:
     assert poller.looks == 20
 
 
-def test_no_looks_beside_other_threads_or_when_asked_for_none() -> None:
+def test_looks_stop_for_a_while_where_other_threads_want_the_interpreter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pool, poller = looking_pool(ready_at=1)
-    stop = threading.Event()
-    thread = threading.Thread(target=stop.wait, args=(5,))
-    thread.start()
-    pool.look_out("connection")
-    stop.set()
-    thread.join()
-    assert poller.looks == 0
+    readings = iter([0.0, 2 * LOOK_SECONDS_MAX])
+    monkeypatch.setattr("cacheapp.clients.lean.time.perf_counter", lambda: next(readings))
+    for _ in range(COMMANDS_WITHOUT_LOOKS + 1):
+        pool.look_out("connection")
+    assert poller.looks == 1
+
+
+def test_no_looks_when_asked_for_none() -> None:
     pool, poller = looking_pool(ready_at=1, looks=0)
     pool.look_out("connection")
     pool.look_out("a connection without a poller")
