@@ -24,8 +24,8 @@ from cacheapp.cache.errors import InvalidKeyError
 #: Redis's limit of a key, which is a string like any other (proto-max-bulk-len).
 KEY_SIZE_MAX: Final = 512 * 1024 * 1024
 
-#: Names that a ``KeyNames`` holds at most; with keys of 250 characters about two megabytes.
-NAMES_MAX: Final = 4096
+#: Names that a ``KeyNames`` holds at most; with keys of 250 characters half a megabyte.
+NAMES_MAX: Final = 1024
 
 # Marks that a key function which formats, joins or replaces leaves as they are. The version's is
 # a number, since a function may do arithmetic with it.
