@@ -124,3 +124,8 @@ def text(raw: bytes) -> str:
     """Client bytes inside an error line, up to a NUL as in C; surrogates stand for odd bytes."""
     raw = raw.partition(b"\0")[0]
     return raw.replace(b"\r", b" ").replace(b"\n", b" ").decode("utf-8", "surrogateescape")
+
+
+def closing_text(raw: bytes) -> str:
+    """As `text`, for bytes that end an error line: Redis takes newlines off its end."""
+    return text(raw.partition(b"\0")[0].rstrip(b"\r\n"))

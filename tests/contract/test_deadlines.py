@@ -95,6 +95,7 @@ def test_conditions(
         (("PEXPIRE", "key", 2**63 - 1), "ERR invalid expire time in 'pexpire' command"),
         (("EXPIREAT", "key", 2**60), "ERR invalid expire time in 'expireat' command"),
         (("EXPIRE", "key", 1, "NONSENSE"), "ERR Unsupported option NONSENSE"),
+        (("EXPIRE", "key", 1, "two\nlines\r\n"), "ERR Unsupported option two lines"),
         (
             ("EXPIRE", "key", 1, "NX", "GT"),
             "ERR NX and XX, GT or LT options at the same time are not compatible",

@@ -7,7 +7,7 @@ that is announced as `del`, not as `expired`.
 from __future__ import annotations
 
 from cacheapp.engine.arguments import INT64_MAX, INT64_MIN, parse_int
-from cacheapp.engine.errors import CommandError, invalid_expire, text
+from cacheapp.engine.errors import CommandError, closing_text, invalid_expire
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
@@ -85,7 +85,7 @@ def _conditions(options: tuple[bytes, ...]) -> frozenset[bytes]:
     found = set()
     for option in options:
         if option.upper() not in _CONDITIONS:
-            raise CommandError(f"ERR Unsupported option {text(option)}")
+            raise CommandError(f"ERR Unsupported option {closing_text(option)}")
         found.add(option.upper())
     if b"NX" in found and len(found) > 1:
         raise CommandError("ERR NX and XX, GT or LT options at the same time are not compatible")

@@ -7,7 +7,7 @@ lock that a running one holds. Left out: FUNCTION DUMP and RESTORE.
 from __future__ import annotations
 
 from cacheapp.engine.arguments import glob_matcher, parse_int
-from cacheapp.engine.errors import CommandError, text, wrong_subcommand_arity
+from cacheapp.engine.errors import CommandError, closing_text, wrong_subcommand_arity
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, SetReply, Status, help_reply
 from cacheapp.engine.scripting.functions import Library
@@ -102,7 +102,7 @@ def function_load(ctx: Session, *arguments: bytes) -> Reply:
     *options, code = arguments
     for option in options:
         if option.upper() != b"REPLACE":
-            raise CommandError(f"ERR Unknown option given: {text(option)}")
+            raise CommandError(f"ERR Unknown option given: {closing_text(option)}")
     name = ctx.engine.functions.load(code, replace=bool(options))
     ctx.engine.dirty += 1
     return name
@@ -152,7 +152,7 @@ def function_list(ctx: Session, *options: bytes) -> Reply:
             if pattern is None:
                 raise CommandError("ERR library name argument was not given")
         else:
-            raise CommandError(f"ERR Unknown argument {text(option)}")
+            raise CommandError(f"ERR Unknown argument {closing_text(option)}")
     matches = glob_matcher(b"*" if pattern is None else pattern.lower())
     libraries = ctx.engine.functions.libraries.values()
     # Redis does not tell cases apart here.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from cacheapp.engine.errors import NO_SCRIPT, OUT_OF_MEMORY, CommandError, text
+from cacheapp.engine.errors import NO_SCRIPT, OUT_OF_MEMORY, CommandError, closing_text, text
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.scripting.bridge import Bridge
 from cacheapp.engine.scripting.sandbox import Sandbox
@@ -145,15 +145,15 @@ def parse_shebang(source: bytes) -> tuple[bytes, frozenset[str] | None]:
         raise CommandError("ERR Invalid script shebang")
     engine, *options = line.split()
     if engine != b"#!lua":
-        raise CommandError(f"ERR Unexpected engine in script shebang: {text(engine)}")
+        raise CommandError(f"ERR Unexpected engine in script shebang: {closing_text(engine)}")
     flags: set[str] = set()
     for option in options:
         name, _, value = option.partition(b"=")
         if name != b"flags":
-            raise CommandError(f"ERR Unknown lua shebang option: {text(option)}")
+            raise CommandError(f"ERR Unknown lua shebang option: {closing_text(option)}")
         for flag in value.split(b",") if value else ():
             if text(flag) not in _FLAGS:
-                raise CommandError(f"ERR Unexpected flag in script shebang: {text(flag)}")
+                raise CommandError(f"ERR Unexpected flag in script shebang: {closing_text(flag)}")
             flags.add(text(flag))
     # The newline stays, so that errors name the lines of the whole script.
     return source[len(line) :], frozenset(flags)
