@@ -42,7 +42,8 @@ COMMANDS = [
         "SCAN", word(*["0"] * 10, "x", "-1"),
         options(
             seq("MATCH", PATTERN), seq("COUNT", COUNT),
-            seq("TYPE", word("string", "list", "zset", "ZSET", "none")),
+            # Not "none": a key that is due has no type, and Redis then returns it by that word.
+            seq("TYPE", word("string", "list", "zset", "ZSET", "nonsense")),
         ),
     ),
     seq("EXPIRE", KEY, choice(SECONDS, INTEGER), CONDITION),
