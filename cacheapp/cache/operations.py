@@ -19,16 +19,13 @@ from django_redis.util import CacheKey
 from redis.exceptions import ResponseError
 
 from cacheapp.cache.errors import ContentionError
+from cacheapp.cache.scripts import INCR, MOVE, REPLACE
 from cacheapp.cache.serializers import MISSING
-from cacheapp.cache.steps import Script, Steps
+from cacheapp.cache.steps import Steps, run_script
 from cacheapp.clients.bytelevel import ByteCommands
 
 if TYPE_CHECKING:
     from cacheapp.cache.backend import CacheBackend
-
-INCR: Final = Script("incr.lua")
-MOVE: Final = Script("move.lua")
-REPLACE: Final = Script("replace.lua")
 
 #: Attempts of compare-and-set. Of all that compete one succeeds each time, so this many in a row
 #: are lost only to an endless crowd.
@@ -139,7 +136,7 @@ def incr(
     name = cache.storage_key(key, version)
     if type(delta) is int:
         try:
-            total = yield from INCR.run([name], [delta, int(ignore_key_check)])
+            total = yield from run_script(INCR, [name], [delta, int(ignore_key_check)])
         except ResponseError:
             pass  # no integer of 64 bits is there, or will be: it takes Python's arithmetic
         else:
@@ -157,7 +154,7 @@ def incr(
             done = yield methodcaller("set", name, created, nx=raw is None)
         else:
             total = value + delta
-            done = yield from REPLACE.run([name], [raw, cache.codec.encode(total, name)])
+            done = yield from run_script(REPLACE, [name], [raw, cache.codec.encode(total, name)])
         if done:
             return total
     raise ContentionError(f"Key {key!r} changed at each of {ATTEMPTS_MAX} attempts to add to it")
@@ -183,7 +180,7 @@ def incr_version(cache: CacheBackend, key: Any, delta: int = 1, version: Any = N
         moved = None if raw is None else cache.codec.rebind(raw, name, new_name)
         if moved is None:
             raise ValueError(f"Key {key!r} not found")
-        if (yield from MOVE.run([name, new_name], [raw, moved])):
+        if (yield from run_script(MOVE, [name, new_name], [raw, moved])):
             return int(version + delta)
     raise ContentionError(f"Key {key!r} changed at each of {ATTEMPTS_MAX} attempts to move it")
 

@@ -11,12 +11,12 @@ reply, on ``redis.asyncio.Redis`` something to await, and that is all in which `
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
-from hashlib import sha1
-from pathlib import Path
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError, RedisError
+
+from cacheapp.clients.scripts import NativeScripts, Script
 
 T = TypeVar("T")
 Request = Callable[[Any], Any]
@@ -91,16 +91,15 @@ def twins(
     return method, amethod
 
 
-class Script:
-    """A Lua script of this package: sent by its digest, and whole where the server lacks it."""
+def run_script(script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) -> Steps[Any]:
+    """The steps that run a script, or its native form on an engine; the result is its reply."""
 
-    def __init__(self, name: str) -> None:
-        self.text = (Path(__file__).parent / "scripts" / name).read_text(encoding="utf-8")
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+    def ask(client: Any) -> Any:
+        if script.native is not None and isinstance(client, NativeScripts):
+            return client.run_script(script, keys, arguments)
+        return client.evalsha(script.sha, len(keys), *keys, *arguments)
 
-    def run(self, keys: list[bytes], args: list[Any]) -> Steps[Any]:
-        """The steps that run it; the result is the script's reply."""
-        try:
-            return (yield lambda client: client.evalsha(self.sha, len(keys), *keys, *args))
-        except NoScriptError:
-            return (yield lambda client: client.eval(self.text, len(keys), *keys, *args))
+    try:
+        return (yield ask)
+    except NoScriptError:
+        return (yield lambda client: client.eval(script.text, len(keys), *keys, *arguments))

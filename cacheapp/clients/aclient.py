@@ -10,22 +10,26 @@ from __future__ import annotations
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis.asyncio
 import redis.asyncio.client
 
 from cacheapp.clients.bytelevel import ByteCommands
+from cacheapp.clients.decoding import reply_error
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.pool import AsyncEngineConnectionPool
+from cacheapp.clients.scripts import NativeScripts, Script
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["AsyncEnginePipeline", "AsyncEngineRedis"]
 
 
-class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands):  # type: ignore[misc]
+class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # type: ignore[misc]
     """``redis.asyncio.Redis`` whose server is an engine in this process; for one event loop.
 
     ``settings`` are those of an engine connection (see ``base.Settings``), unless a
@@ -104,6 +108,20 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands):  # type: ignore[misc]
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         reply = direct.execute(args, options)
         return await reply if inspect.isawaitable(reply) else reply
+
+    async def run_script(
+        self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any]
+    ) -> Any:
+        """Run a script in its native form where the engine allows it; see ``scripts.Script``."""
+        direct = self._direct or await self._open()
+        if direct is not None and script.native is not None and self._replies_are_bytes:
+            try:
+                reply = direct.run_native(script.native, keys, arguments)
+            except CommandError as error:
+                raise reply_error(error) from None
+            if reply is not NOT_NATIVE:
+                return reply
+        return await script.aevaluate(self, keys, arguments)
 
     def pipeline(
         self, transaction: bool = True, shard_hint: str | None = None

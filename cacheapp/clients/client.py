@@ -14,24 +14,28 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
 import redis.client
 
 from cacheapp.clients.bytelevel import ByteCommands
+from cacheapp.clients.decoding import reply_error
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.pool import EngineConnectionPool
+from cacheapp.clients.scripts import NativeScripts, Script
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["EnginePipeline", "EngineRedis"]
 
 _clients: weakref.WeakSet[EngineRedis] = weakref.WeakSet()
 
 
-class EngineRedis(redis.Redis, ByteCommands):
+class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
     """``redis.Redis`` whose server is an engine in this process; thread safe as that is.
 
     ``settings`` are those of an engine connection (see ``base.Settings``), unless a
@@ -118,6 +122,18 @@ class EngineRedis(redis.Redis, ByteCommands):
         if direct is None or waits(args[0]):
             return self._execute_command(*args, **options)  # type: ignore[no-untyped-call]
         return direct.execute(args, options)
+
+    def run_script(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
+        """Run a script in its native form where the engine allows it; see ``scripts.Script``."""
+        direct = self._direct or self._open()
+        if direct is not None and script.native is not None and self._replies_are_bytes:
+            try:
+                reply = direct.run_native(script.native, keys, arguments)
+            except CommandError as error:
+                raise reply_error(error) from None
+            if reply is not NOT_NATIVE:
+                return reply
+        return script.evaluate(self, keys, arguments)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> EnginePipeline:
         """Return a pipeline; with ``transaction`` its commands run as one."""

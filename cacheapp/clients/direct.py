@@ -17,6 +17,7 @@ from redis.exceptions import ExecAbortError, ResponseError
 from cacheapp.clients.base import Settings
 from cacheapp.clients.decoding import decode_bytes, reply_error
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.native import runner
 from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import getter, msetter
 
@@ -64,6 +65,7 @@ class DirectSession:
         "encode",
         "engine",
         "mset",
+        "run_native",
         "session",
     )
 
@@ -73,6 +75,7 @@ class DirectSession:
         self.session: Session = connection.session
         self.session.direct = True
         self.mset = msetter(self.session)
+        self.run_native = runner(self.session)
         self._get = getter(self.session)
         self._callbacks = callbacks
         self.encode = connection.encode

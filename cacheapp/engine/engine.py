@@ -177,6 +177,12 @@ class Engine:
         self._guarded = self._limited or bool(self.monitors) or self.pause.until_ms > 0
         if self.monitors or self.pause.until_ms:
             self._plain = False
+        # Whether nobody could tell a script's native form from the script (see `native`).
+        self._remarked = (
+            bool(self.monitors)
+            or self.pause.until_ms > 0
+            or self._notable_seconds < _SHORTCUT_SECONDS_MAX
+        )
         self._set_fast_until()
 
     def _set_fast_until(self) -> None:
@@ -399,6 +405,17 @@ class Engine:
             if row.display == "exec":
                 session.discard()
                 raise exec_refused(error)
+
+    def allows_native(self) -> bool:
+        """Whether a script may run in its native form now; reads the clock as a command does."""
+        self._read_clock()
+        if self.now >= self._next_tick:
+            self._tick()
+        if self._remarked:
+            return False
+        if not self._limited or self.used_bytes <= self.config["maxmemory"]:
+            return True
+        return self._evictor.make_room()
 
     # Time
 

@@ -30,6 +30,7 @@ class Stats:
         "fast_sets",
         "keyspace_hits",
         "keyspace_misses",
+        "native_scripts",
     )
 
     def __init__(self) -> None:
@@ -43,10 +44,12 @@ class Stats:
         self.expired_keys = 0
         self.evicted_keys = 0
         self.expire_cycle_ms = 0.0
-        # Counted by `shortcuts`, folded into the counters of GET, MGET and SET by `settle`.
+        # Counted by `shortcuts` and `native`; `settle` folds them into the counters of GET, MGET,
+        # SET and EVALSHA.
         self.fast_gets = 0
         self.fast_mgets = 0
         self.fast_sets = 0
+        self.native_scripts = 0
         self.keyspace_hits = 0
         self.keyspace_misses = 0
 
@@ -62,10 +65,11 @@ class Stats:
         self.keyspace_hits += self.fast_gets
         for name, count in (
             ("get", self.fast_gets), ("mget", self.fast_mgets), ("set", self.fast_sets),
+            ("evalsha", self.native_scripts),
         ):  # fmt: skip
             if count:
                 self.command(name).calls += count
-        self.fast_gets = self.fast_mgets = self.fast_sets = 0
+        self.fast_gets = self.fast_mgets = self.fast_sets = self.native_scripts = 0
 
     def count_error(self, code: str) -> None:
         """Count an error reply by its code; the table is bounded as in Redis (128 codes)."""

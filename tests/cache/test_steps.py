@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from cacheapp.cache.steps import Script, Steps, adrive, drive
+from cacheapp.cache.steps import Steps, adrive, drive, run_script
+from cacheapp.clients.scripts import Script
 
 
 class Client:
@@ -72,9 +73,9 @@ def test_replies_and_errors_reach_the_operation(kind: type[Client]) -> None:
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_a_script_is_sent_whole_where_the_server_lacks_it(kind: type[Client]) -> None:
-    script = Script("incr.lua")
-    result, asked = run(script.run([b"key"], [1]), kind, 5)
+    script = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    result, asked = run(run_script(script, [b"key"], [1]), kind, 5)
     assert (result, asked) == (5, [(script.sha, 1, b"key", 1)])
-    result, asked = run(script.run([b"key"], [1]), kind, NoScriptError("NOSCRIPT"), 5)
+    result, asked = run(run_script(script, [b"key"], [1]), kind, NoScriptError("NOSCRIPT"), 5)
     assert result == 5
     assert asked[1] == (script.text, 1, b"key", 1)
