@@ -38,7 +38,7 @@ from cacheapp.clients.decoding import (
     reply_decoder,
 )
 from cacheapp.clients.url import DEFAULT_NAME, URLOptionError, parse_engine_url
-from cacheapp.engine.config import ALIASES, ENGINE_PARAMETERS
+from cacheapp.engine.config import ENGINE_ALIASES, ENGINE_PARAMETERS
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
 from cacheapp.engine.session import Session
@@ -338,7 +338,7 @@ def _parameters(settings: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: str(value)
         for name, value in settings.items()
-        if name.lower() in ENGINE_PARAMETERS or name.lower() in ALIASES
+        if name.lower() in ENGINE_PARAMETERS or name.lower() in ENGINE_ALIASES
     }
 
 

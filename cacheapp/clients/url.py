@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from redis.connection import parse_url
 
 from cacheapp.clients.arguments import what_is_unknown
-from cacheapp.engine.config import ALIASES, ENGINE_PARAMETERS, parse_options
+from cacheapp.engine.config import ENGINE_ALIASES, ENGINE_PARAMETERS, parse_options
 from cacheapp.engine.errors import ConfigError
 
 __all__ = [
@@ -241,9 +241,9 @@ def _client_option(url: str, option: str, text: str) -> Any:
 
 def _engine_option(url: str, option: str, text: str) -> str:
     lowered = option.lower()
-    if lowered not in ENGINE_PARAMETERS and lowered not in ALIASES:
+    if lowered not in ENGINE_PARAMETERS and lowered not in ENGINE_ALIASES:
         near = difflib.get_close_matches(
-            option, [*ENGINE_PARAMETERS, *ALIASES, *CLIENT_OPTIONS], n=1
+            option, [*ENGINE_PARAMETERS, *ENGINE_ALIASES, *CLIENT_OPTIONS], n=1
         )
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise URLOptionError(f"{_shown(url)!r}: unknown option {option!r}{hint}")

@@ -130,6 +130,16 @@ class Session:
         """Whether a blocking command must answer at once: inside EXEC or a script."""
         return self.queue is not None or self.is_script
 
+    def may(self, allowed: str) -> bool:
+        """Whether a switch of `no`, `yes` and `local` lets this client do what it guards."""
+        return allowed == "yes" or (allowed == "local" and self.is_local)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine: no IP address, or a loopback one."""
+        host = self.address.rpartition(":")[0]
+        return host.startswith(("127.", "[::1]")) or not (host[:1].isdigit() or host[:1] == "[")
+
     @property
     def client_type(self) -> str:
         """The class that CLIENT LIST and KILL know it by: normal or pubsub."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from cacheapp.engine.arguments import glob_matcher
-from cacheapp.engine.config import ALIASES, PARAMETERS, Parameter
+from cacheapp.engine.config import ALIASES, PARAMETERS, Parameter, Refusal
 from cacheapp.engine.errors import SYNTAX, CommandError, ConfigError, text
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, help_reply
@@ -28,6 +29,12 @@ REWRITE
 """
 
 
+_GLOB = frozenset(b"[*?")
+_SHOWN = [
+    name for name in (*PARAMETERS, *ALIASES) if not PARAMETERS[ALIASES.get(name, name)].hidden
+]
+
+
 @command(
     "CONFIG|GET", arity=-3, flags="admin noscript loading stale", group="server", since="2.0.0",
     complexity="O(N)", summary="Returns the effective values of configuration parameters.",
@@ -35,16 +42,20 @@ REWRITE
 )  # fmt: skip
 def config_get(ctx: Session, *patterns: bytes) -> Reply:
     # By lower-case name; one that is written out is answered as it was written.
-    found: dict[str, tuple[bytes, bytes]] = {}
-    names = [*PARAMETERS, *ALIASES]
+    found: dict[str, tuple[bytes, str]] = {}
     for pattern in patterns:
+        if _GLOB.isdisjoint(pattern):
+            name = text(pattern).lower()
+            row_name = ALIASES.get(name, name)
+            if row_name in PARAMETERS:
+                found.setdefault(name, (pattern, row_name))
+            continue
         matches = glob_matcher(pattern, ignore_case=True)
-        for name in names:
-            if name not in found and matches(name.encode()):
-                asked = pattern if pattern.lower() == name.encode() else name.encode()
-                shown = ctx.engine.config.show(ALIASES.get(name, name))
-                found[name] = (asked, shown.encode("utf-8", "surrogateescape"))
-    return dict(found.values())
+        for name in _SHOWN:
+            if matches(name.encode()):
+                found.setdefault(name, (name.encode(), ALIASES.get(name, name)))
+    show = ctx.engine.config.show
+    return {asked: show(name).encode("utf-8", "surrogateescape") for asked, name in found.values()}
 
 
 @command(
@@ -55,28 +66,39 @@ def config_get(ctx: Session, *patterns: bytes) -> Reply:
 def config_set(ctx: Session, *pairs: bytes) -> Reply:
     if len(pairs) % 2:
         raise CommandError(SYNTAX)
-    rows: dict[str, tuple[str, Parameter]] = {}
+    rows: dict[str, Parameter] = {}
     for raw_name in pairs[::2]:
-        shown = text(raw_name)
-        name = shown.lower()
-        row = PARAMETERS.get(ALIASES.get(name, name))
-        if row is None:
-            raise CommandError(
-                f"ERR Unknown option or number of arguments for CONFIG SET - '{shown}'"
-            )
-        if not row.mutable:
-            raise _refused(shown, "can't set immutable config")
-        if row.name in rows:
-            raise _refused(shown, "duplicate parameter")
-        rows[row.name] = (shown, row)
+        rows[_settable(ctx, text(raw_name), rows)] = _row(text(raw_name))
     parsed: dict[str, Any] = {}
-    for (shown, row), raw_value in zip(rows.values(), pairs[1::2], strict=True):
+    for (name, row), raw_value in zip(rows.items(), pairs[1::2], strict=True):
         try:
             parsed[row.name] = row.parse(raw_value.decode("utf-8", "surrogateescape"))
         except ConfigError as error:
-            raise _refused(shown, str(error)) from None
-    ctx.engine.config.update(parsed)
+            raise _refused(name, str(error)) from None
+    try:
+        ctx.engine.config.update(parsed)
+    except Refusal as refusal:
+        raise _refused(refusal.name, str(refusal)) from None
     return OK
+
+
+def _row(name: str) -> Parameter:
+    row = PARAMETERS.get(ALIASES.get(name.lower(), name.lower()))
+    if row is None:
+        raise CommandError(f"ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
+    return row
+
+
+def _settable(ctx: Session, shown: str, before: Container[str]) -> str:
+    """The name in lower case of a parameter that may be set now, and was not named `before`."""
+    row, name = _row(shown), shown.lower()
+    if not row.mutable:
+        raise _refused(shown, "can't set immutable config")
+    if row.protected and not ctx.may(ctx.engine.config["enable-protected-configs"]):
+        raise _refused(shown, "can't set protected config")
+    if name in before:
+        raise _refused(shown, "duplicate parameter")
+    return name
 
 
 def _refused(name: str, reason: str) -> CommandError:

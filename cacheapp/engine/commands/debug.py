@@ -76,7 +76,7 @@ class _Child:
     summary="A container for debugging commands.", shaped=True,
 )  # fmt: skip
 def debug(ctx: Session, name: bytes, *arguments: bytes) -> Reply:
-    if ctx.engine.config["enable-debug-command"] == "no":
+    if not ctx.may(ctx.engine.config["enable-debug-command"]):
         raise CommandError(DEBUG_NOT_ALLOWED)
     child = _CHILDREN.get(name.upper())
     if child is None or not child.low <= len(arguments) <= child.high:
