@@ -27,7 +27,12 @@ from redis.exceptions import RedisError
 from cacheapp import conf
 from cacheapp.cache.backend import CacheBackend
 from cacheapp.cache.client import client_class
-from cacheapp.cache.connections import ConnectionFactory, async_options, make_factory
+from cacheapp.cache.connections import (
+    ConnectionFactory,
+    async_options,
+    breaker_seconds,
+    make_factory,
+)
 from cacheapp.cache.keys import KeyShape
 from cacheapp.cache.serializers import make_compressor, make_format
 from cacheapp.clients import URLError, check_url, get_client
@@ -36,6 +41,7 @@ from cacheapp.clients.url import DATABASES_DEFAULT, EngineURL, is_engine_url, pa
 #: The keys of OPTIONS: django-redis's, and ours.
 OPTIONS: Final = frozenset(
     {
+        "BREAKER",
         "CLIENT_CLASS",
         "CLOSE_CONNECTION",
         "COMPRESSOR",
@@ -257,6 +263,7 @@ _MADE_OF_OPTIONS: Final[tuple[tuple[str, Callable[[Any], Any], str], ...]] = (
     ),
     ("cacheapp.E007", _make_codec_numbers, "COMPRESS_MIN_BYTES is a number of bytes."),
     ("cacheapp.E008", client_class, "Leave CLIENT_CLASS out for cacheapp.cache.CacheClient."),
+    ("cacheapp.E008", breaker_seconds, "0 tries a failing server each time."),
     ("cacheapp.E008", _make_connections, "See django-redis's documentation of the option."),
 )
 

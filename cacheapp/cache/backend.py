@@ -135,6 +135,8 @@ class CacheBackend(RedisBackend):
             return self.get(key, default, version)
         name = self.storage_key(key, version)
         try:
+            if self._outages.is_open:
+                self._outages.admit()
             raw = await (client or self.client.get_async_client(write=False)).get(name)
         except SERVER_ERRORS as error:
             if not self._failed(error, writes=False):
@@ -218,6 +220,8 @@ class CacheBackend(RedisBackend):
         raw = self.codec.encode(value, name)
         ttl_ms = self.ttl_ms(timeout)
         try:
+            if self._outages.is_open:
+                self._outages.admit()
             target = client or self.client.get_async_client(write=True)
             done = await adrive(operations.store(name, raw, ttl_ms, nx, xx), target)
         except SERVER_ERRORS as error:

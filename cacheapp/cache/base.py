@@ -184,6 +184,8 @@ class RedisBackend(RedisCache):
     # Waiting for the server
 
     def _run(self, steps: Steps[T], *, writes: bool = True, client: Any = None) -> T:
+        if self._outages.is_open:
+            self._outages.admit()
         result = drive(steps, client or self.client.get_client(write=writes))
         self._answered(writes)
         return result
@@ -191,6 +193,8 @@ class RedisBackend(RedisCache):
     async def _arun(self, steps: Steps[T], *, writes: bool = True, client: Any = None) -> T:
         if client is None and self.client.runs_in_process:
             return self._run(steps, writes=writes)
+        if self._outages.is_open:
+            self._outages.admit()
         result = await adrive(steps, client or self.client.get_async_client(write=writes))
         self._answered(writes)
         return result
@@ -208,6 +212,7 @@ class RedisBackend(RedisCache):
         """Return a client for reading, and keep it if it is the only one and no outage lasts."""
         client = byte_client(self.client.get_client(write=False))
         if self._outages.is_open:
+            self._outages.admit()
             return Probe(client, self._outages)
         if self.client.server_count == 1:
             self._reader = client
@@ -217,6 +222,7 @@ class RedisBackend(RedisCache):
         """Return the client for writing, and keep it if no outage lasts."""
         client = byte_client(self.client.get_client(write=True))
         if self._outages.is_open:
+            self._outages.admit()
             return Probe(client, self._outages)
         self._writer = client
         return client

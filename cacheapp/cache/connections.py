@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import redis
@@ -22,7 +23,7 @@ from django_redis.pool import get_connection_factory
 from cacheapp import conf
 from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames
-from cacheapp.cache.outage import Outages
+from cacheapp.cache.outage import BREAKER_SECONDS, Outages
 from cacheapp.cache.serializers import Codec
 from cacheapp.clients import URLError, get_async_client, get_client
 from cacheapp.clients.arguments import what_is_unknown
@@ -151,6 +152,17 @@ def async_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in BLOCKING_POOL_ARGUMENTS}
 
 
+def breaker_seconds(options: Mapping[str, Any]) -> float:
+    """Return OPTIONS["BREAKER"], the seconds without an attempt. Raises ImproperlyConfigured."""
+    stated = options.get("BREAKER", BREAKER_SECONDS)
+    if isinstance(stated, bool) or not isinstance(stated, (int, float)) or not 0 <= stated < inf:
+        raise ImproperlyConfigured(
+            f"OPTIONS['BREAKER'] is {stated!r}: give the seconds that a failing server is left "
+            "alone, or 0 to try it each time"
+        )
+    return float(stated)
+
+
 class AliasState:
     """What all backends of one alias share. ``clients`` has a place for each server."""
 
@@ -168,6 +180,7 @@ class AliasState:
                     "IGNORE_EXCEPTIONS", conf.django_redis_setting("IGNORE_EXCEPTIONS", False)
                 )
             ),
+            breaker_seconds=breaker_seconds(options),
         )
         self.factory = make_factory(options)
         self.clients: list[redis.Redis | None] = []

@@ -5,13 +5,20 @@ chooses. Degraded, every operation gives what it gives on an empty cache that ke
 its own return type, and nothing is raised. An outage is logged once when it begins and once when
 it ends, and each failed operation is counted, in both modes.
 
-Left out on purpose: skipping the attempt while an outage lasts (a breaker).
+A breaker spares callers the wait: after BREAKER_FAILURES connection failures in a row, operations
+fail at once with CircuitOpenError for OPTIONS["BREAKER"] seconds, then one of them is let through
+to try. It works in both modes, and an answer of the server, an error reply among them, closes it.
+
+Left out on purpose: a breaker by kind of operation. A server that cannot be reached cannot be
+reached for anything.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -24,6 +31,17 @@ logger = logging.getLogger("cacheapp.cache")
 #: OOM, LOADING, READONLY and their like.
 SERVER_ERRORS: Final = (RedisConnectionError, RedisTimeoutError, ResponseError, TimeoutError)
 
+#: Failures of the connection, in a row, after which the breaker opens. A single reset connection
+#: among many good ones is no outage.
+BREAKER_FAILURES: Final = 3
+#: Seconds without an attempt, unless OPTIONS["BREAKER"] says otherwise.
+BREAKER_SECONDS: Final = 1.0
+_UNREACHABLE: Final = (RedisConnectionError, RedisTimeoutError, TimeoutError)
+
+
+class CircuitOpenError(RedisConnectionError):
+    """The server failed lately, and was not asked. Raised at once, without a wait."""
+
 
 class Outages:
     """The state of one alias's server in this process. Safe to share between threads.
@@ -33,9 +51,20 @@ class Outages:
     it ends when what failed works again.
     """
 
-    def __init__(self, alias: str, *, degrades: bool) -> None:
+    def __init__(
+        self,
+        alias: str,
+        *,
+        degrades: bool,
+        breaker_seconds: float = BREAKER_SECONDS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self.alias = alias
         self.degrades = degrades
+        self._breaker_seconds = breaker_seconds
+        self._clock = clock
+        self._unreached = 0
+        self._closed_until = 0.0
         self.failures = 0
         #: Whether an outage lasts; read without the lock, since being late by one is no harm.
         self.is_open = False
@@ -43,10 +72,33 @@ class Outages:
         self._failures_before = 0
         self._lock = threading.Lock()
 
+    def admit(self) -> None:
+        """Let an operation through, or raise CircuitOpenError; to be asked while ``is_open``.
+
+        When the pause is over, one operation gets through and the pause begins anew; its answer
+        ends it.
+        """
+        if self._unreached < BREAKER_FAILURES or not self._breaker_seconds:
+            return
+        now = self._clock()
+        with self._lock:
+            if now >= self._closed_until:
+                self._closed_until = now + self._breaker_seconds
+                return
+        raise CircuitOpenError(
+            f"The server of cache {self.alias!r} failed lately; the next attempt is in "
+            f"{self._closed_until - now:.1f} s"
+        )
+
     def failed(self, error: BaseException, *, writes: bool) -> bool:
         """Record that an operation failed. Returns whether its caller degrades (else: raises)."""
         with self._lock:
             self.failures += 1
+            if not isinstance(error, _UNREACHABLE):
+                self._unreached = 0
+            elif not isinstance(error, CircuitOpenError):
+                self._unreached += 1
+                self._closed_until = self._clock() + self._breaker_seconds
             begins = not self._failing
             self._failing.add(writes)
             if begins:
@@ -64,6 +116,7 @@ class Outages:
     def succeeded(self, *, writes: bool) -> None:
         """Record that the server answered. A write that works says that reads do."""
         with self._lock:
+            self._unreached = 0
             self._failing.discard(False)
             if writes:
                 self._failing.clear()

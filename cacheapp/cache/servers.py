@@ -1,0 +1,118 @@
+"""The server of a cache alias, for the parts of this package that are not caches.
+
+Sessions, rate limits and the like keep their data on the server that an alias in CACHES names,
+with its OPTIONS, its pools and its breaker, but under keys of their own, which ``cache.clear()``
+does not touch. ``server_of(alias)`` gives each process one ``Server`` an alias.
+
+Left out on purpose: what to do while the server does not answer. Each part has its own policy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from cacheapp.cache.backend import CacheBackend
+from cacheapp.cache.outage import SERVER_ERRORS
+from cacheapp.clients.scripts import Script
+
+__all__ = ["SERVER_ERRORS", "Server", "server_of"]
+
+
+class Server:
+    """One alias's server: its clients, one a process and one a loop, and whether it answers."""
+
+    def __init__(self, alias: str, backend: CacheBackend) -> None:
+        self.alias = alias
+        self._client = backend.client
+        self.outages = backend.state.outages
+        #: Whether commands never wait, so that async code may call the synchronous client.
+        self.in_process: bool = self._client.runs_in_process
+        #: Goes before each key, with what the part itself puts there.
+        self.prefix: str = backend.key_prefix
+
+    def client(self) -> Any:
+        """Return the process's redis-py client."""
+        return self._client.get_client(write=True)
+
+    def async_client(self) -> Any:
+        """Return the running loop's redis.asyncio client."""
+        return self._client.get_async_client(write=True)
+
+    def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any] = ()) -> Any:
+        """Run a script and return its reply. Raises redis-py's errors, counted as an outage.
+
+        While the breaker is open that is CircuitOpenError, at once.
+        """
+        outages = self.outages
+        if outages.is_open:
+            outages.admit()
+        try:
+            reply = script.run(self.client(), keys, arguments)
+        except SERVER_ERRORS as error:
+            outages.failed(error, writes=True)
+            raise
+        if outages.is_open:
+            outages.succeeded(writes=True)
+        return reply
+
+    async def arun(
+        self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any] = ()
+    ) -> Any:
+        """See run(). In process it never suspends."""
+        if self.in_process:
+            return self.run(script, keys, arguments)
+        outages = self.outages
+        if outages.is_open:
+            outages.admit()
+        try:
+            reply = await script.arun(self.async_client(), keys, arguments)
+        except SERVER_ERRORS as error:
+            outages.failed(error, writes=True)
+            raise
+        if outages.is_open:
+            outages.succeeded(writes=True)
+        return reply
+
+
+_servers: dict[str, Server] = {}
+_lock = threading.Lock()
+
+
+def server_of(alias: str) -> Server:
+    """Return the process's ``Server`` of ``alias``.
+
+    Raises ImproperlyConfigured for an alias that is not in CACHES or has another BACKEND.
+    """
+    server = _servers.get(alias)
+    if server is None:
+        with _lock:
+            server = _servers.get(alias)
+            if server is None:
+                server = _servers[alias] = _new_server(alias)
+    return server
+
+
+def _new_server(alias: str) -> Server:
+    if alias not in caches.settings:
+        raise ImproperlyConfigured(f"CACHES has no alias {alias!r}")
+    # One of its own: the backends that `caches` keeps belong to a thread.
+    backend = caches.create_connection(alias)
+    if not isinstance(backend, CacheBackend):
+        raise ImproperlyConfigured(
+            f"CACHES[{alias!r}] must have the BACKEND 'cacheapp.cache.CacheBackend', "
+            f"not {type(backend).__module__}.{type(backend).__name__}"
+        )
+    return Server(alias, backend)
+
+
+@receiver(setting_changed, dispatch_uid="cacheapp.cache.servers")
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "CACHES":
+        _servers.clear()
