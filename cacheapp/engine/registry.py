@@ -2,7 +2,9 @@
 
 `@command(...)` records a row beside the function that does the work and returns the function
 unchanged. Arity, the OOM guard, MULTI, COMMAND, ACL categories, key extraction and the generated
-documentation all read that row, so what is true of a command is written once.
+documentation all read that row, so what is true of a command is written once. Where its keys are
+is said in the words of `keyspecs`; the syntax of its arguments, which only COMMAND DOCS reads,
+stands in `manual`.
 """
 
 from __future__ import annotations
@@ -14,9 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from cacheapp.engine.errors import CommandError, unknown_command, unknown_subcommand, wrong_arity
+from cacheapp.engine.keyspecs import (
+    KeyAccess,
+    KeyFinder,
+    KeySpec,
+    NotFound,
+    first_last_step,
+    keys_at,
+)
 
 Handler = Callable[..., Any]
-KeyFinder = Callable[[list[bytes]], list[int]]
 F = TypeVar("F", bound=Handler)
 
 # first key, last key (negative: from the end), step; (0, 0, 0) for none
@@ -54,17 +63,17 @@ class Command:
     """A row of the table.
 
     `name` is upper case (`OBJECT|ENCODING` for a child of a container); `arity` counts the name
-    itself and is negative for "at least"; `flags` are Redis's; `keys` says where the keys are, or
-    `find_keys` computes the positions. `shaped`: the reply differs between RESP2 and RESP3.
+    itself and is negative for "at least"; `flags` are Redis's; `specs` say where the keys are and
+    what is done with them, `keys` the same as far as (first, last, step) can, and `find_keys`
+    answers where the specifications cannot. `shaped`: the reply differs between RESP2 and RESP3.
     """
 
     name: str
     handler: Handler
     arity: int
     flags: frozenset[str]
-    keys: KeyRange = (0, 0, 0)
+    specs: tuple[KeySpec, ...] = ()
     find_keys: KeyFinder | None = None
-    key_flags: str = ""
     group: str = "generic"
     since: str = "1.0.0"
     complexity: str = ""
@@ -76,19 +85,33 @@ class Command:
     children: dict[bytes, Command] = field(default_factory=dict)
     # Derived once, read on every call.
     display: str = ""
+    keys: KeyRange = (0, 0, 0)
+    has_keys: bool = False
+    keys_vary: bool = False
     is_write: bool = False
     deny_oom: bool = False
     skip: int = 1
 
+    def key_accesses(self, args: list[bytes]) -> list[KeyAccess]:
+        """The position of each key in `args` (command name included), with what is done to it.
+
+        Nothing where the arguments do not fit: the command itself will say what is wrong.
+        """
+        if not self.keys_vary:
+            try:
+                return [
+                    (position, spec.access)
+                    for spec in self.specs
+                    if spec.access.is_key
+                    for position in spec.positions(args)
+                ]
+            except NotFound:
+                pass
+        return [] if self.find_keys is None else self.find_keys(args)
+
     def key_positions(self, args: list[bytes]) -> list[int]:
         """Indexes into `args` (command name included) that hold keys."""
-        if self.find_keys is not None:
-            return self.find_keys(args)
-        first, last, step = self.keys
-        if first == 0:
-            return []
-        end = last if last >= 0 else len(args) + last
-        return list(range(first, min(end, len(args) - 1) + 1, step))
+        return [position for position, _ in self.key_accesses(args)]
 
 
 COMMANDS: dict[bytes, Command] = {}
@@ -99,9 +122,9 @@ def command(
     *,
     arity: int,
     flags: str = "",
-    keys: KeyRange | KeyFinder = (0, 0, 0),
-    first_keys: KeyRange = (0, 0, 0),
+    keys: KeyRange | KeySpec | tuple[KeySpec, ...] = (),
     key_flags: str = "",
+    find_keys: KeyFinder | None = None,
     group: str,
     since: str = "1.0.0",
     complexity: str = "O(1)",
@@ -113,23 +136,21 @@ def command(
     """Record the decorated function as the command `name`; return it unchanged.
 
     `flags` and `categories` (beyond those that group and flags imply; with a minus, one less) are
-    separated by spaces. `keys` is (first, last, step) or a function from the arguments to key
-    positions, where `first_keys` may say what a range can; `key_flags` is
-    what the command does with them in Redis's words ("RW access update"). The handler is
+    separated by spaces. `keys` is (first, last, step) together with `key_flags`, what the command
+    does with all of them in Redis's words ("RW access update"), or one or several specifications
+    made by `keyspecs`; `find_keys` finds what these cannot, or flags that vary. The handler is
     called as `handler(session, *arguments)` with the command's own name (and, for a child, its
     container's) taken off.
     """
 
     def record(handler: F) -> F:
-        positions: KeyRange = first_keys if callable(keys) else keys
         row = Command(
             name=name,
             handler=handler,
             arity=arity,
             flags=frozenset(flags.split()),
-            keys=positions,
-            find_keys=keys if callable(keys) else None,
-            key_flags=key_flags,
+            specs=_specs(keys, key_flags),
+            find_keys=find_keys,
             group=group,
             since=since,
             complexity=complexity,
@@ -164,8 +185,25 @@ def container(
     )(refuse)
 
 
+def _specs(keys: KeyRange | KeySpec | tuple[KeySpec, ...], key_flags: str) -> tuple[KeySpec, ...]:
+    if isinstance(keys, KeySpec):
+        return (keys,)
+    if keys and isinstance(keys[0], int):
+        first, last, step = keys
+        assert isinstance(last, int) and isinstance(step, int)
+        return (keys_at(first, last, step, key_flags),)
+    return tuple(spec for spec in keys if isinstance(spec, KeySpec))
+
+
 def _derive(row: Command, categories: str) -> None:
     row.display = row.name.lower()
+    row.keys, movable = first_last_step(row.specs)
+    if movable:
+        row.flags |= {"movablekeys"}
+    row.has_keys = any(spec.access.is_key for spec in row.specs)
+    row.keys_vary = any(
+        not {"variable_flags", "incomplete"}.isdisjoint(spec.access.flags) for spec in row.specs
+    )
     row.is_write = "write" in row.flags
     row.deny_oom = "denyoom" in row.flags
     row.skip = 2 if "|" in row.name else 1

@@ -74,20 +74,3 @@ def picks(count: int) -> tuple[int, bool]:
     if count < -_REPEATS_MAX:
         raise CommandError(VALUE_OUT_OF_RANGE)
     return abs(count), count < 0
-
-
-def counted_keys(index: int, *fixed: int) -> Callable[[list[bytes]], list[int]]:
-    """A finder of key positions for commands whose argument at `index` counts the keys after it.
-
-    `fixed` are positions of further keys, which come first. The finder raises ValueError where
-    the count is no number, or not as many arguments follow.
-    """
-
-    def find(args: list[bytes]) -> list[int]:
-        count = int(args[index])
-        first = index + 1
-        if count < 1 or first + count > len(args):
-            raise ValueError(count)
-        return [*fixed, *range(first, first + count)]
-
-    return find

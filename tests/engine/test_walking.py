@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.walking import counted_keys, picks
+from cacheapp.engine.walking import picks
 from tests.engine.conftest import Run
 
 
@@ -29,11 +29,3 @@ def test_endless_repetition_is_refused_where_there_is_something_to_repeat(
     run(*fill)
     with pytest.raises(CommandError, match="ERR value is out of range"):
         run(ask, "key", -(2**62))
-
-
-def test_counted_keys() -> None:
-    find = counted_keys(2, 1)
-    assert find([b"ZUNIONSTORE", b"to", b"2", b"a", b"b", b"WEIGHTS"]) == [1, 3, 4]
-    for count in (b"0", b"3", b"x"):
-        with pytest.raises(ValueError, match=count.decode()):
-            find([b"ZUNIONSTORE", b"to", count, b"a", b"b"])

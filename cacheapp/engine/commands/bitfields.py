@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.bits import bit_offset, writable_bits
 from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.keyspecs import KeyAccess, access, key_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
@@ -30,9 +31,20 @@ class _Operation(NamedTuple):
     overflow: bytes
 
 
+def _find_key(args: list[bytes]) -> list[KeyAccess]:
+    """The key of BITFIELD, written unless each of its operations is known to read."""
+    at, reads = 2, True
+    while reads and at < len(args):
+        taken = {b"GET": 3, b"OVERFLOW": 2}.get(args[at].upper())
+        reads = taken is not None and at + taken <= len(args)
+        at += taken or 0
+    return [(1, access("RO access" if reads else "RW access update"))]
+
+
 @command(
-    "BITFIELD", arity=-2, flags="write denyoom", keys=(1, 1, 1),
-    key_flags="RW access update variable_flags", group="bitmap", since="3.2.0",
+    "BITFIELD", arity=-2, flags="write denyoom",
+    keys=key_at(1, "RW access update variable_flags", note="Written by `SET` and `INCRBY` only."),
+    find_keys=_find_key, group="bitmap", since="3.2.0",
     complexity="O(1) for each subcommand",
     summary="Reads and changes integers of any width in a string.",
 )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.bits import bit_offset, writable_bits
 from cacheapp.engine.errors import BIT_VALUE, SYNTAX, CommandError
+from cacheapp.engine.keyspecs import key_at, keys_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
@@ -130,9 +131,9 @@ def bitpos(ctx: Session, key: bytes, bit: bytes, *bounds: bytes) -> Reply:
 
 
 @command(
-    "BITOP", arity=-4, flags="write denyoom", keys=(2, -1, 1), key_flags="OW update",
-    group="bitmap", since="2.6.0", complexity="O(N)",
-    summary="Stores the result of AND, OR, XOR or NOT over strings.",
+    "BITOP", arity=-4, flags="write denyoom",
+    keys=(key_at(2, "OW update"), keys_at(3, -1, 1, "RO access")), group="bitmap", since="2.6.0",
+    complexity="O(N)", summary="Stores the result of AND, OR, XOR or NOT over strings.",
 )  # fmt: skip
 def bitop(ctx: Session, operation: bytes, target: bytes, *keys: bytes) -> Reply:
     name = operation.upper()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from cacheapp.engine.arguments import glob_matcher, parse_int
 from cacheapp.engine.errors import CommandError, closing_text, wrong_subcommand_arity
+from cacheapp.engine.keyspecs import keys_counted_at
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, SetReply, Status, help_reply
 from cacheapp.engine.scripting.functions import Library
 from cacheapp.engine.session import Session
 
-_FLAGS = "noscript stale skip_monitor no_mandatory_keys movablekeys"
+_FLAGS = "noscript stale skip_monitor no_mandatory_keys"
+_UNKNOWN_USE = "What the function does with a key is not known, so the most is assumed."
 _ALL_SHARDS = ("request_policy:all_shards", "response_policy:all_succeeded")
 
 _HELP = """
@@ -47,14 +49,8 @@ FLUSH [ASYNC|SYNC]
 """
 
 
-def key_positions(args: list[bytes]) -> list[int]:
-    """Where the keys are: as many as the argument after the function's name says."""
-    count = parse_int(args[2], low=0, high=len(args) - 3)
-    return list(range(3, 3 + count))
-
-
 @command(
-    "FCALL", arity=-3, flags=_FLAGS, keys=key_positions, key_flags="RW access update",
+    "FCALL", arity=-3, flags=_FLAGS, keys=keys_counted_at(2, "RW access update", note=_UNKNOWN_USE),
     group="scripting", since="7.0.0", complexity="Depends on the function that is executed.",
     summary="Invokes a function.", shaped=True,
 )  # fmt: skip
@@ -63,9 +59,10 @@ def fcall(ctx: Session, name: bytes, count: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "FCALL_RO", arity=-3, flags=f"readonly {_FLAGS}", keys=key_positions, key_flags="RO access",
-    group="scripting", since="7.0.0", complexity="Depends on the function that is executed.",
-    summary="Invokes a read-only function.", shaped=True,
+    "FCALL_RO", arity=-3, flags=f"readonly {_FLAGS}",
+    keys=keys_counted_at(2, "RO access", note=_UNKNOWN_USE), group="scripting", since="7.0.0",
+    complexity="Depends on the function that is executed.", summary="Invokes a read-only function.",
+    shaped=True,
 )  # fmt: skip
 def fcall_ro(ctx: Session, name: bytes, count: bytes, *arguments: bytes) -> Reply:
     return _call(ctx, name, count, arguments, read_only=True)

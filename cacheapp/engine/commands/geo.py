@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from cacheapp.engine.arguments import parse_float, parse_int
 from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.keyspecs import KeyAccess, Range, access, key_at, keys_after
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, FixedPoint, Reply
 from cacheapp.engine.session import Session
@@ -368,8 +369,8 @@ def geosearch(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "GEOSEARCHSTORE", arity=-8, flags="write denyoom", keys=(1, 2, 1), key_flags="OW update",
-    group="geo", since="6.2.0",
+    "GEOSEARCHSTORE", arity=-8, flags="write denyoom",
+    keys=(key_at(1, "OW update"), key_at(2, "RO access")), group="geo", since="6.2.0",
     complexity="O(N+log(M)) for N members in the area around the shape",
     summary="Stores the members inside a circle or a box in a sorted set.",
 )  # fmt: skip
@@ -398,21 +399,25 @@ def _around_member(ctx: Session, key: bytes, words: tuple[bytes, ...], options: 
     return _run(ctx, query, "")
 
 
-def _find_keys(args: list[bytes]) -> list[int]:
-    """The key, and that of the last STORE or STOREDIST."""
-    found, at = [1], 5
+def _find_keys(args: list[bytes]) -> list[KeyAccess]:
+    """The key, and that of the last STORE or STOREDIST which has one."""
+    source = (1, access("RO access"))
+    found, at = [source], 5
     while at + 1 < len(args):
         if args[at].upper() in (b"STORE", b"STOREDIST"):
             at += 1
-            found = [1, at]
+            found = [source, (at, access("OW update"))]
         at += 1
     return found
 
 
 @command(
-    "GEORADIUS", arity=-6, flags="write denyoom", keys=_find_keys,
-    first_keys=(1, 1, 1), key_flags="RO access",
-    group="geo", since="3.2.0", complexity="O(N+log(M)) for N members in the area of the circle",
+    "GEORADIUS", arity=-6, flags="write denyoom", keys=(
+        key_at(1, "RO access"),
+        keys_after("STORE", 6, Range(0, 1, 0), "OW update"),
+        keys_after("STOREDIST", 6, Range(0, 1, 0), "OW update"),
+    ), find_keys=_find_keys, group="geo", since="3.2.0",
+    complexity="O(N+log(M)) for N members in the area of the circle",
     summary="Returns or stores the members inside a circle around a position.", shaped=True,
 )  # fmt: skip
 def georadius(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
@@ -429,9 +434,12 @@ def georadius_ro(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "GEORADIUSBYMEMBER", arity=-5, flags="write denyoom", keys=_find_keys,
-    first_keys=(1, 1, 1), key_flags="RO access",
-    group="geo", since="3.2.0", complexity="O(N+log(M)) for N members in the area of the circle",
+    "GEORADIUSBYMEMBER", arity=-5, flags="write denyoom", keys=(
+        key_at(1, "RO access"),
+        keys_after("STORE", 5, Range(0, 1, 0), "OW update"),
+        keys_after("STOREDIST", 5, Range(0, 1, 0), "OW update"),
+    ), find_keys=_find_keys, group="geo", since="3.2.0",
+    complexity="O(N+log(M)) for N members in the area of the circle",
     summary="Returns or stores the members inside a circle around a member.", shaped=True,
 )  # fmt: skip
 def georadiusbymember(ctx: Session, key: bytes, *arguments: bytes) -> Reply:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from cacheapp.engine.errors import CORRUPTED_HYPERLOGLOG, NOT_A_HYPERLOGLOG, CommandError, text
+from cacheapp.engine.keyspecs import key_at, keys_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply, Status
 from cacheapp.engine.session import Session
@@ -70,7 +71,8 @@ def pfadd(ctx: Session, key: bytes, *elements: bytes) -> Reply:
 
 
 @command(
-    "PFCOUNT", arity=-2, flags="readonly", keys=(1, -1, 1), key_flags="RW access",
+    "PFCOUNT", arity=-2, flags="readonly",
+    keys=keys_at(1, -1, 1, "RW access", note="The count that it caches may be renewed."),
     group="hyperloglog", since="2.8.9", complexity="O(N) for N keys; of one key often O(1)",
     summary="Returns about how many different elements HyperLogLog keys have seen in all.",
 )  # fmt: skip
@@ -94,8 +96,9 @@ def pfcount(ctx: Session, *keys: bytes) -> Reply:
 
 
 @command(
-    "PFMERGE", arity=-2, flags="write denyoom", keys=(1, -1, 1), key_flags="RW access insert",
-    group="hyperloglog", since="2.8.9", complexity="O(N) for N keys",
+    "PFMERGE", arity=-2, flags="write denyoom",
+    keys=(key_at(1, "RW access insert"), keys_at(2, -1, 1, "RO access")), group="hyperloglog",
+    since="2.8.9", complexity="O(N) for N keys",
     summary="Merges HyperLogLog values into the first key, which takes part if it exists.",
 )  # fmt: skip
 def pfmerge(ctx: Session, target: bytes, *sources: bytes) -> Reply:

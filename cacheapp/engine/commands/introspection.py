@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from cacheapp.engine import registry
 from cacheapp.engine.arguments import glob_matcher
 from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.keyspecs import Counted, Index, KeyAccess, KeySpec, Keyword, Range
 from cacheapp.engine.registry import Command, command
 from cacheapp.engine.replies import Reply, SetReply, Status, help_reply
 from cacheapp.engine.session import Session
@@ -85,7 +87,7 @@ def command_docs(_ctx: Session, *names: bytes) -> Reply:
 def command_list(_ctx: Session, *options: bytes) -> Reply:
     every = [row for parent in registry.rows() for row in (parent, *parent.children.values())]
     if not options:
-        return [row.display.encode() for row in registry.rows()]
+        return [row.display.encode() for row in every]
     if len(options) != 3 or options[0].upper() != b"FILTERBY":
         raise CommandError(SYNTAX)
     kind, wanted = options[1].upper(), options[2]
@@ -108,7 +110,7 @@ def command_list(_ctx: Session, *options: bytes) -> Reply:
 def command_getkeys(_ctx: Session, *full: bytes) -> Reply:
     arguments = list(full)
     row = _resolved(arguments)
-    return [arguments[position] for position in _positions(row, arguments)]
+    return [arguments[position] for position, _ in _accesses(row, arguments)]
 
 
 @command(
@@ -119,8 +121,10 @@ def command_getkeys(_ctx: Session, *full: bytes) -> Reply:
 def command_getkeysandflags(_ctx: Session, *full: bytes) -> Reply:
     arguments = list(full)
     row = _resolved(arguments)
-    flags = _key_flags(row)
-    return [[arguments[position], flags] for position in _positions(row, arguments)]
+    return [
+        [arguments[position], _statuses(access.flags)]
+        for position, access in _accesses(row, arguments)
+    ]
 
 
 @command(
@@ -138,7 +142,7 @@ def _resolved(arguments: list[bytes]) -> Command:
         row = row.children.get(arguments[1].upper())
     if row is None:
         raise CommandError("ERR Invalid command specified")
-    if not _has_keys(row):
+    if not row.has_keys:
         raise CommandError("ERR The command has no key arguments")
     count = len(arguments)
     if (count != row.arity) if row.arity > 0 else (count < -row.arity):
@@ -146,56 +150,59 @@ def _resolved(arguments: list[bytes]) -> Command:
     return row
 
 
-def _has_keys(row: Command) -> bool:
-    return row.find_keys is not None or row.keys[0] != 0
+def _accesses(row: Command, arguments: list[bytes]) -> list[KeyAccess]:
+    found = row.key_accesses(arguments)
+    if not found and "no_mandatory_keys" not in row.flags:
+        raise CommandError("ERR Invalid arguments specified for command")
+    return found
 
 
-def _positions(row: Command, arguments: list[bytes]) -> list[int]:
-    try:
-        return row.key_positions(arguments)
-    except (CommandError, IndexError, ValueError):
-        if "no_mandatory_keys" in row.flags:
-            return []
-        raise CommandError("ERR Invalid arguments specified for command") from None
-
-
-def _key_flags(row: Command) -> SetReply:
-    words = row.key_flags or ("RW access update" if row.is_write else "RO access")
-    return SetReply(Status(word.encode()) for word in words.split())
+def _statuses(words: Iterable[str]) -> SetReply:
+    return SetReply(Status(word.encode()) for word in words)
 
 
 def _info(row: Command) -> list[Any]:
     """A row in the ten fields of COMMAND INFO."""
-    flags = set(row.flags)
-    if row.find_keys is not None:
-        flags.add("movablekeys")
     return [
         row.display.encode(),
         row.arity,
-        SetReply(Status(flag.encode()) for flag in sorted(flags)),
+        _statuses(sorted(row.flags)),
         *row.keys,
-        SetReply(Status(b"@" + category.encode()) for category in sorted(row.categories)),
+        _statuses(f"@{category}" for category in sorted(row.categories)),
         SetReply(tip.encode() for tip in row.tips),
-        SetReply([_key_spec(row)] if row.keys[0] else []),
+        SetReply(_key_spec(spec) for spec in row.specs),
         SetReply(_info(child) for child in row.children.values()),
     ]
 
 
-def _key_spec(row: Command) -> dict[bytes, Any]:
-    """The key specification that the (first, last, step) of a row amounts to."""
-    first, last, step = row.keys
-    return {
-        b"flags": _key_flags(row),
-        b"begin_search": {b"type": b"index", b"spec": {b"index": first}},
-        b"find_keys": {
-            b"type": b"range",
-            b"spec": {
-                b"lastkey": last if last < 0 else last - first,
-                b"keystep": step,
-                b"limit": 0,
-            },
-        },
-    }
+def _key_spec(spec: KeySpec) -> dict[bytes, Any]:
+    reply: dict[bytes, Any] = {b"notes": spec.note.encode()} if spec.note else {}
+    reply[b"flags"] = _statuses(spec.access.flags)
+    reply[b"begin_search"] = _begin_search(spec.begin)
+    reply[b"find_keys"] = _find_keys(spec.find)
+    return reply
+
+
+def _begin_search(begin: Index | Keyword | None) -> dict[bytes, Any]:
+    match begin:
+        case None:
+            return {b"type": b"unknown", b"spec": {}}
+        case Index(position):
+            return {b"type": b"index", b"spec": {b"index": position}}
+        case Keyword(word, start):
+            return {b"type": b"keyword", b"spec": {b"keyword": word, b"startfrom": start}}
+
+
+def _find_keys(find: Range | Counted | None) -> dict[bytes, Any]:
+    match find:
+        case None:
+            return {b"type": b"unknown", b"spec": {}}
+        case Range(last, step, limit):
+            spec = {b"lastkey": last, b"keystep": step, b"limit": limit}
+            return {b"type": b"range", b"spec": spec}
+        case Counted():
+            spec = {b"keynumidx": 0, b"firstkey": 1, b"keystep": 1}
+            return {b"type": b"keynum", b"spec": spec}
 
 
 def _docs(row: Command) -> dict[bytes, Any]:

@@ -12,6 +12,7 @@ from cacheapp.engine.errors import (
     SYNTAX,
     CommandError,
 )
+from cacheapp.engine.keyspecs import key_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply, Status
 from cacheapp.engine.session import Session
@@ -62,8 +63,8 @@ def type_(ctx: Session, key: bytes) -> Reply:
 
 
 @command(
-    "RENAME", arity=3, flags="write", keys=(1, 2, 1), key_flags="RW access delete", group="generic",
-    summary="Renames a key and overwrites the destination.",
+    "RENAME", arity=3, flags="write", keys=(key_at(1, "RW access delete"), key_at(2, "OW update")),
+    group="generic", summary="Renames a key and overwrites the destination.",
 )  # fmt: skip
 def rename(ctx: Session, source: bytes, target: bytes) -> Reply:
     _rename(ctx, source, target, only_new=False)
@@ -71,8 +72,9 @@ def rename(ctx: Session, source: bytes, target: bytes) -> Reply:
 
 
 @command(
-    "RENAMENX", arity=3, flags="write fast", keys=(1, 2, 1), key_flags="RW access delete",
-    group="generic", summary="Renames a key only when the target key name doesn't exist.",
+    "RENAMENX", arity=3, flags="write fast",
+    keys=(key_at(1, "RW access delete"), key_at(2, "OW insert")), group="generic",
+    summary="Renames a key only when the target key name doesn't exist.",
 )  # fmt: skip
 def renamenx(ctx: Session, source: bytes, target: bytes) -> Reply:
     return int(_rename(ctx, source, target, only_new=True))
@@ -105,8 +107,9 @@ def _transfer(
 
 
 @command(
-    "COPY", arity=-3, flags="write denyoom", keys=(1, 2, 1), key_flags="RO access", group="generic",
-    since="6.2.0", complexity="O(N)", summary="Copies the value of a key to a new key.",
+    "COPY", arity=-3, flags="write denyoom", keys=(key_at(1, "RO access"), key_at(2, "OW update")),
+    group="generic", since="6.2.0", complexity="O(N)",
+    summary="Copies the value of a key to a new key.",
 )  # fmt: skip
 def copy(ctx: Session, source: bytes, target: bytes, *options: bytes) -> Reply:
     replace, target_db = False, ctx.db
@@ -143,7 +146,7 @@ def _database(ctx: Session, raw: bytes, error: str | None = None) -> Database:
 
 
 @command(
-    "MOVE", arity=3, flags="write fast", keys=(1, 1, 1), key_flags="RW access delete",
+    "MOVE", arity=3, flags="write fast", keys=(1, 1, 1), key_flags="RW access update",
     group="generic", summary="Moves a key to another database.",
 )  # fmt: skip
 def move(ctx: Session, key: bytes, number: bytes) -> Reply:

@@ -10,12 +10,12 @@ from collections import deque
 
 from cacheapp.engine.arguments import parse_int, parse_timeout_ms
 from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError, wrong_arity
+from cacheapp.engine.keyspecs import key_at, keys_counted_at
 from cacheapp.engine.popping import multiple_pop_arguments, pop_or_wait
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.values import LIST
-from cacheapp.engine.walking import counted_keys
 
 _LEFT, _RIGHT = b"LEFT", b"RIGHT"
 
@@ -61,9 +61,8 @@ def _take(ctx: Session, key: bytes, value: deque[bytes], count: int, *, left: bo
 
 
 @command(
-    "LMPOP", arity=-4, flags="write movablekeys", keys=counted_keys(1),
-    key_flags="RW access delete", group="list", since="7.0.0",
-    complexity="O(N+M) in the keys and the elements returned",
+    "LMPOP", arity=-4, flags="write", keys=keys_counted_at(1, "RW access delete"), group="list",
+    since="7.0.0", complexity="O(N+M) in the keys and the elements returned",
     summary="Removes and returns elements from the first list that is not empty.",
 )  # fmt: skip
 def lmpop(ctx: Session, numkeys: bytes, *arguments: bytes) -> Reply:
@@ -76,9 +75,8 @@ def lmpop(ctx: Session, numkeys: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "BLMPOP", arity=-5, flags="write blocking movablekeys", keys=counted_keys(2),
-    key_flags="RW access delete", group="list", since="7.0.0",
-    complexity="O(N+M) in the keys and the elements returned",
+    "BLMPOP", arity=-5, flags="write blocking", keys=keys_counted_at(2, "RW access delete"),
+    group="list", since="7.0.0", complexity="O(N+M) in the keys and the elements returned",
     summary="Waits for a list that is not empty, then removes and returns elements of it.",
 )  # fmt: skip
 def blmpop(ctx: Session, timeout: bytes, numkeys: bytes, *arguments: bytes) -> Reply:
@@ -99,8 +97,8 @@ def _is_left(word: bytes) -> bool:
 
 
 @command(
-    "LMOVE", arity=5, flags="write denyoom", keys=(1, 2, 1), key_flags="RW access delete insert",
-    group="list", since="6.2.0",
+    "LMOVE", arity=5, flags="write denyoom",
+    keys=(key_at(1, "RW access delete"), key_at(2, "RW insert")), group="list", since="6.2.0",
     summary="Takes an element from one end of a list to an end of another and returns it.",
 )  # fmt: skip
 def lmove(ctx: Session, source: bytes, target: bytes, origin: bytes, end: bytes) -> Reply:
@@ -109,8 +107,8 @@ def lmove(ctx: Session, source: bytes, target: bytes, origin: bytes, end: bytes)
 
 
 @command(
-    "RPOPLPUSH", arity=3, flags="write denyoom", keys=(1, 2, 1),
-    key_flags="RW access delete insert", group="list", since="1.2.0",
+    "RPOPLPUSH", arity=3, flags="write denyoom",
+    keys=(key_at(1, "RW access delete"), key_at(2, "RW insert")), group="list", since="1.2.0",
     summary="Takes the last element of a list to the front of another and returns it.",
 )  # fmt: skip
 def rpoplpush(ctx: Session, source: bytes, target: bytes) -> Reply:
@@ -165,8 +163,8 @@ def _blocking_pop(ctx: Session, arguments: tuple[bytes, ...], *, left: bool) -> 
 
 
 @command(
-    "BLMOVE", arity=6, flags="write denyoom noscript blocking", keys=(1, 2, 1),
-    key_flags="RW access delete insert", group="list", since="6.2.0",
+    "BLMOVE", arity=6, flags="write denyoom noscript blocking",
+    keys=(key_at(1, "RW access delete"), key_at(2, "RW insert")), group="list", since="6.2.0",
     summary="Waits for an element of a list, then takes it to an end of another and returns it.",
 )  # fmt: skip
 def blmove(
@@ -178,8 +176,8 @@ def blmove(
 
 
 @command(
-    "BRPOPLPUSH", arity=4, flags="write denyoom noscript blocking", keys=(1, 2, 1),
-    key_flags="RW access delete insert", group="list", since="2.2.0",
+    "BRPOPLPUSH", arity=4, flags="write denyoom noscript blocking",
+    keys=(key_at(1, "RW access delete"), key_at(2, "RW insert")), group="list", since="2.2.0",
     summary="Waits for the last element of a list, then takes it to the front of another.",
 )  # fmt: skip
 def brpoplpush(ctx: Session, source: bytes, target: bytes, timeout: bytes) -> Reply:

@@ -203,7 +203,7 @@ def pubsub_numpat(ctx: Session) -> Reply:
 
 @command(
     "PUBSUB|HELP", arity=2, flags="loading stale", group="pubsub", since="6.2.0",
-    summary="Returns helpful text about the different subcommands.",
+    categories="-pubsub", summary="Returns helpful text about the different subcommands.",
 )  # fmt: skip
 def pubsub_help(_ctx: Session) -> Reply:
     return help_reply("PUBSUB", _HELP)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import NO_SCRIPT, CommandError
+from cacheapp.engine.keyspecs import keys_counted_at
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, help_reply
 from cacheapp.engine.scripting.scripts import Script
 from cacheapp.engine.session import Session
 
-_FLAGS = "noscript stale skip_monitor no_mandatory_keys movablekeys"
+_FLAGS = "noscript stale skip_monitor no_mandatory_keys"
+_UNKNOWN_USE = "What the script does with a key is not known, so the most is assumed."
 _SHA_LENGTH = 40
 
 _HELP = """
@@ -34,14 +36,8 @@ LOAD <script>
 """
 
 
-def key_positions(args: list[bytes]) -> list[int]:
-    """Where the keys are: as many as the argument after the script says."""
-    count = parse_int(args[2], low=0, high=len(args) - 3)
-    return list(range(3, 3 + count))
-
-
 @command(
-    "EVAL", arity=-3, flags=_FLAGS, keys=key_positions, key_flags="RW access update",
+    "EVAL", arity=-3, flags=_FLAGS, keys=keys_counted_at(2, "RW access update", note=_UNKNOWN_USE),
     group="scripting", since="2.6.0", complexity="Depends on the script that is executed.",
     summary="Executes a server-side Lua script.", shaped=True,
 )  # fmt: skip
@@ -51,8 +47,9 @@ def eval_(ctx: Session, source: bytes, count: bytes, *arguments: bytes) -> Reply
 
 
 @command(
-    "EVAL_RO", arity=-3, flags=f"readonly {_FLAGS}", keys=key_positions, key_flags="RO access",
-    group="scripting", since="7.0.0", complexity="Depends on the script that is executed.",
+    "EVAL_RO", arity=-3, flags=f"readonly {_FLAGS}",
+    keys=keys_counted_at(2, "RO access", note=_UNKNOWN_USE), group="scripting", since="7.0.0",
+    complexity="Depends on the script that is executed.",
     summary="Executes a read-only server-side Lua script.", shaped=True,
 )  # fmt: skip
 def eval_ro(ctx: Session, source: bytes, count: bytes, *arguments: bytes) -> Reply:
@@ -61,7 +58,7 @@ def eval_ro(ctx: Session, source: bytes, count: bytes, *arguments: bytes) -> Rep
 
 
 @command(
-    "EVALSHA", arity=-3, flags=_FLAGS, keys=key_positions, key_flags="RW access update",
+    "EVALSHA", arity=-3, flags=_FLAGS, keys=keys_counted_at(2, "RW access update"),
     group="scripting", since="2.6.0", complexity="Depends on the script that is executed.",
     summary="Executes a server-side Lua script by SHA1 digest.", shaped=True,
 )  # fmt: skip
@@ -70,7 +67,7 @@ def evalsha(ctx: Session, sha: bytes, count: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "EVALSHA_RO", arity=-3, flags=f"readonly {_FLAGS}", keys=key_positions, key_flags="RO access",
+    "EVALSHA_RO", arity=-3, flags=f"readonly {_FLAGS}", keys=keys_counted_at(2, "RO access"),
     group="scripting", since="7.0.0", complexity="Depends on the script that is executed.",
     summary="Executes a read-only server-side Lua script by SHA1 digest.", shaped=True,
 )  # fmt: skip

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 
 from cacheapp.engine.arguments import parse_cursor, parse_int
 from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError
+from cacheapp.engine.keyspecs import key_at, keys_at, keys_counted_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply, SetReply
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.set import Set, intersection, intersection_size, union
-from cacheapp.engine.walking import counted_keys, picks, random_count, scan_options
+from cacheapp.engine.walking import picks, random_count, scan_options
 
 # SPOP with a count rebuilds the set from what is left, where that is less than a fifth of it.
 _REBUILD_FACTOR = 5
@@ -61,7 +62,8 @@ def srem(ctx: Session, key: bytes, *members: bytes) -> Reply:
 
 
 @command(
-    "SMOVE", arity=4, flags="write fast", keys=(1, 2, 1), key_flags="RW access delete", group="set",
+    "SMOVE", arity=4, flags="write fast",
+    keys=(key_at(1, "RW access delete"), key_at(2, "RW insert")), group="set",
     summary="Moves a member from one set to another.",
 )  # fmt: skip
 def smove(ctx: Session, source: bytes, destination: bytes, member: bytes) -> Reply:
@@ -93,8 +95,8 @@ def sismember(ctx: Session, key: bytes, member: bytes) -> Reply:
 
 
 @command(
-    "SMISMEMBER", arity=-3, flags="readonly fast", keys=(1, 1, 1), key_flags="RO", group="set",
-    since="6.2.0", complexity="O(N) for N candidates",
+    "SMISMEMBER", arity=-3, flags="readonly fast", keys=(1, 1, 1), key_flags="RO access",
+    group="set", since="6.2.0", complexity="O(N) for N candidates",
     summary="Tells of several candidates whether they are members of a set.",
 )  # fmt: skip
 def smismember(ctx: Session, key: bytes, *members: bytes) -> Reply:
@@ -241,8 +243,9 @@ def sinter(ctx: Session, *keys: bytes) -> Reply:
 
 
 @command(
-    "SINTERSTORE", arity=-3, flags="write denyoom", keys=(1, -1, 1), key_flags="RW update",
-    group="set", complexity="O(N*M) for N members of the smallest of M sets",
+    "SINTERSTORE", arity=-3, flags="write denyoom",
+    keys=(key_at(1, "RW update"), keys_at(2, -1, 1, "RO access")), group="set",
+    complexity="O(N*M) for N members of the smallest of M sets",
     summary="Stores the intersection of sets under a key.",
 )  # fmt: skip
 def sinterstore(ctx: Session, destination: bytes, *keys: bytes) -> Reply:
@@ -251,8 +254,8 @@ def sinterstore(ctx: Session, destination: bytes, *keys: bytes) -> Reply:
 
 
 @command(
-    "SINTERCARD", arity=-3, flags="readonly", keys=counted_keys(1), key_flags="RO access",
-    group="set", since="7.0.0", complexity="O(N*M) for N members of the smallest of M sets",
+    "SINTERCARD", arity=-3, flags="readonly", keys=keys_counted_at(1, "RO access"), group="set",
+    since="7.0.0", complexity="O(N*M) for N members of the smallest of M sets",
     summary="Returns the size of the intersection of sets, counted up to a limit.",
 )  # fmt: skip
 def sintercard(ctx: Session, raw_count: bytes, *arguments: bytes) -> Reply:
@@ -281,9 +284,9 @@ def sunion(ctx: Session, *keys: bytes) -> Reply:
 
 
 @command(
-    "SUNIONSTORE", arity=-3, flags="write denyoom", keys=(1, -1, 1), key_flags="OW update",
-    group="set", complexity="O(N) for N members in all",
-    summary="Stores the union of sets under a key.",
+    "SUNIONSTORE", arity=-3, flags="write denyoom",
+    keys=(key_at(1, "OW update"), keys_at(2, -1, 1, "RO access")), group="set",
+    complexity="O(N) for N members in all", summary="Stores the union of sets under a key.",
 )  # fmt: skip
 def sunionstore(ctx: Session, destination: bytes, *keys: bytes) -> Reply:
     return _store(ctx, destination, _union(ctx, keys), b"sunionstore")
@@ -300,8 +303,9 @@ def sdiff(ctx: Session, *keys: bytes) -> Reply:
 
 
 @command(
-    "SDIFFSTORE", arity=-3, flags="write denyoom", keys=(1, -1, 1), key_flags="OW update",
-    group="set", complexity="O(N) for N members in all",
+    "SDIFFSTORE", arity=-3, flags="write denyoom",
+    keys=(key_at(1, "OW update"), keys_at(2, -1, 1, "RO access")), group="set",
+    complexity="O(N) for N members in all",
     summary="Stores under a key the members of the first set that are in none of the others.",
 )  # fmt: skip
 def sdiffstore(ctx: Session, destination: bytes, *keys: bytes) -> Reply:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from cacheapp.engine.arguments import LexBound, parse_int, parse_score_bound
 from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.keyspecs import key_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Pairs, Reply
 from cacheapp.engine.session import Session
@@ -203,8 +204,9 @@ def zrevrangebylex(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZRANGESTORE", arity=-5, flags="write denyoom", keys=(1, 2, 1), key_flags="OW update",
-    group="sorted-set", since="6.2.0", complexity="O(log(N)+M) for M members stored",
+    "ZRANGESTORE", arity=-5, flags="write denyoom",
+    keys=(key_at(1, "OW update"), key_at(2, "RO access")), group="sorted-set", since="6.2.0",
+    complexity="O(log(N)+M) for M members stored",
     summary="Stores a range of a sorted set under a key.",
 )  # fmt: skip
 def zrangestore(

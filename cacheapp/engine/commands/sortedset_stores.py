@@ -13,12 +13,12 @@ from itertools import islice
 
 from cacheapp.engine.arguments import parse_float, parse_int
 from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.keyspecs import key_at, keys_counted_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Pairs, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.set import Set
 from cacheapp.engine.structures.sortedset import SortedSet
-from cacheapp.engine.walking import counted_keys
 
 Aggregate = Callable[[float, float], float]
 Scores = dict[bytes, float]
@@ -181,8 +181,8 @@ _NONE: frozenset[bytes] = frozenset()
 
 
 @command(
-    "ZUNION", arity=-3, flags="readonly", keys=counted_keys(1), key_flags="RO access",
-    group="sorted-set", since="6.2.0", complexity="O(N)+O(M*log(M)) for N members giving M",
+    "ZUNION", arity=-3, flags="readonly", keys=keys_counted_at(1, "RO access"), group="sorted-set",
+    since="6.2.0", complexity="O(N)+O(M*log(M)) for N members giving M",
     summary="Returns the union of sorted sets.", shaped=True,
 )  # fmt: skip
 def zunion(ctx: Session, *arguments: bytes) -> Reply:
@@ -191,9 +191,9 @@ def zunion(ctx: Session, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZUNIONSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1),
-    first_keys=(1, 1, 1), key_flags="OW update",
-    group="sorted-set", since="2.0.0", complexity="O(N)+O(M*log(M)) for N members giving M",
+    "ZUNIONSTORE", arity=-4, flags="write denyoom",
+    keys=(key_at(1, "OW update"), keys_counted_at(2, "RO access")), group="sorted-set",
+    since="2.0.0", complexity="O(N)+O(M*log(M)) for N members giving M",
     summary="Stores the union of sorted sets under a key.",
 )  # fmt: skip
 def zunionstore(ctx: Session, destination: bytes, *arguments: bytes) -> Reply:
@@ -202,9 +202,8 @@ def zunionstore(ctx: Session, destination: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZINTER", arity=-3, flags="readonly", keys=counted_keys(1), key_flags="RO access",
-    group="sorted-set", since="6.2.0",
-    complexity="O(N*K)+O(M*log(M)) for N members of the smallest of K sets giving M",
+    "ZINTER", arity=-3, flags="readonly", keys=keys_counted_at(1, "RO access"), group="sorted-set",
+    since="6.2.0", complexity="O(N*K)+O(M*log(M)) for N members of the smallest of K sets giving M",
     summary="Returns the intersection of sorted sets.", shaped=True,
 )  # fmt: skip
 def zinter(ctx: Session, *arguments: bytes) -> Reply:
@@ -213,10 +212,9 @@ def zinter(ctx: Session, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZINTERSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1),
-    first_keys=(1, 1, 1), key_flags="OW update",
-    group="sorted-set", since="2.0.0",
-    complexity="O(N*K)+O(M*log(M)) for N members of the smallest of K sets giving M",
+    "ZINTERSTORE", arity=-4, flags="write denyoom",
+    keys=(key_at(1, "OW update"), keys_counted_at(2, "RO access")), group="sorted-set",
+    since="2.0.0", complexity="O(N*K)+O(M*log(M)) for N members of the smallest of K sets giving M",
     summary="Stores the intersection of sorted sets under a key.",
 )  # fmt: skip
 def zinterstore(ctx: Session, destination: bytes, *arguments: bytes) -> Reply:
@@ -225,9 +223,8 @@ def zinterstore(ctx: Session, destination: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZINTERCARD", arity=-3, flags="readonly", keys=counted_keys(1), key_flags="RO access",
-    group="sorted-set", since="7.0.0",
-    complexity="O(N*K) for N members of the smallest of K sets",
+    "ZINTERCARD", arity=-3, flags="readonly", keys=keys_counted_at(1, "RO access"),
+    group="sorted-set", since="7.0.0", complexity="O(N*K) for N members of the smallest of K sets",
     summary="Returns the size of the intersection of sorted sets, counted up to a limit.",
 )  # fmt: skip
 def zintercard(ctx: Session, *arguments: bytes) -> Reply:
@@ -238,8 +235,8 @@ def zintercard(ctx: Session, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZDIFF", arity=-3, flags="readonly", keys=counted_keys(1), key_flags="RO access",
-    group="sorted-set", since="6.2.0", complexity="O(L+(N-K)*log(N)) for L members in all",
+    "ZDIFF", arity=-3, flags="readonly", keys=keys_counted_at(1, "RO access"), group="sorted-set",
+    since="6.2.0", complexity="O(L+(N-K)*log(N)) for L members in all",
     summary="Returns the members of the first sorted set that are in none of the others.",
     shaped=True,
 )  # fmt: skip
@@ -249,9 +246,9 @@ def zdiff(ctx: Session, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZDIFFSTORE", arity=-4, flags="write denyoom", keys=counted_keys(2, 1),
-    first_keys=(1, 1, 1), key_flags="OW update",
-    group="sorted-set", since="6.2.0", complexity="O(L+(N-K)*log(N)) for L members in all",
+    "ZDIFFSTORE", arity=-4, flags="write denyoom",
+    keys=(key_at(1, "OW update"), keys_counted_at(2, "RO access")), group="sorted-set",
+    since="6.2.0", complexity="O(L+(N-K)*log(N)) for L members in all",
     summary="Stores the members of the first sorted set that are in none of the others.",
 )  # fmt: skip
 def zdiffstore(ctx: Session, destination: bytes, *arguments: bytes) -> Reply:

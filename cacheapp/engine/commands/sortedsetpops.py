@@ -9,12 +9,12 @@ from __future__ import annotations
 from cacheapp.engine.arguments import parse_int, parse_timeout_ms
 from cacheapp.engine.blocking import Attempt
 from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError
+from cacheapp.engine.keyspecs import keys_counted_at
 from cacheapp.engine.popping import multiple_pop_arguments, pop_or_wait
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Pairs, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.sortedset import SortedSet
-from cacheapp.engine.walking import counted_keys
 
 _MIN, _MAX = b"MIN", b"MAX"
 
@@ -62,7 +62,7 @@ def zpopmax(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "ZMPOP", arity=-4, flags="write", keys=counted_keys(1), key_flags="RW access delete",
+    "ZMPOP", arity=-4, flags="write", keys=keys_counted_at(1, "RW access delete"),
     group="sorted-set", since="7.0.0", complexity="O(K) + O(M*log(N)) for K keys, M members",
     summary="Takes members with the lowest or highest scores out of the first sorted set there is.",
     shaped=True,
@@ -76,9 +76,8 @@ def zmpop(ctx: Session, numkeys: bytes, *arguments: bytes) -> Reply:
 
 
 @command(
-    "BZMPOP", arity=-5, flags="write blocking movablekeys", keys=counted_keys(2),
-    key_flags="RW access delete", group="sorted-set", since="7.0.0",
-    complexity="O(K) + O(M*log(N)) for K keys, M members",
+    "BZMPOP", arity=-5, flags="write blocking", keys=keys_counted_at(2, "RW access delete"),
+    group="sorted-set", since="7.0.0", complexity="O(K) + O(M*log(N)) for K keys, M members",
     summary="Waits for a sorted set, then takes members with the lowest or highest scores.",
     shaped=True,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 
 from cacheapp.engine.arguments import parse_float, parse_int
 from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.keyspecs import KeyAccess, access, key_at, keys_somewhere
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
@@ -152,23 +153,34 @@ def _sort(ctx: Session, key: bytes, query: _Query) -> Reply:
     return len(result)
 
 
-def _find_keys(args: list[bytes]) -> list[int]:
+_SORT_KEYS = (
+    key_at(1, "RO access"),
+    keys_somewhere("RO access", note="BY and GET name keys by what the sorted key holds."),
+    keys_somewhere("OW update", note="STORE may stand anywhere among the options."),
+)
+
+
+def _find_only_key(_args: list[bytes]) -> list[KeyAccess]:
+    return [(1, access("RO access"))]
+
+
+def _find_keys(args: list[bytes]) -> list[KeyAccess]:
     """The key, and the last STORE's; patterns of BY and GET are not keys yet."""
     skipped = {b"LIMIT": 2, b"GET": 1, b"BY": 1}
-    found, at = [1], 2
+    source = (1, access("RO access"))
+    found, at = [source], 2
     while at < len(args):
         word = args[at].upper()
         if word == b"STORE" and at + 1 < len(args):
-            found = [1, at + 1]
+            found = [source, (at + 1, access("OW update"))]
             at += 1
         at += 1 + skipped.get(word, 0)
     return found
 
 
 @command(
-    "SORT", arity=-2, flags="write denyoom", keys=_find_keys, first_keys=(1, 1, 1),
-    key_flags="RO access",
-    group="generic", categories="set sortedset list dangerous -keyspace",
+    "SORT", arity=-2, flags="write denyoom", keys=_SORT_KEYS, find_keys=_find_keys, group="generic",
+    categories="set sortedset list dangerous -keyspace",
     complexity="O(N+M*log(M)) for N elements, M returned",
     summary="Sorts a list, a set or a sorted set, and returns or stores the result.",
 )  # fmt: skip
@@ -177,7 +189,7 @@ def sort(ctx: Session, key: bytes, *options: bytes) -> Reply:
 
 
 @command(
-    "SORT_RO", arity=-2, flags="readonly movablekeys", keys=(1, 1, 1), key_flags="RO access",
+    "SORT_RO", arity=-2, flags="readonly", keys=_SORT_KEYS[:2], find_keys=_find_only_key,
     group="generic", since="7.0.0", categories="set sortedset list dangerous -keyspace",
     complexity="O(N+M*log(M)) for N elements, M returned",
     summary="Sorts a list, a set or a sorted set, and returns the result.",

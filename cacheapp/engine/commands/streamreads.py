@@ -16,6 +16,7 @@ from typing import Final
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.blocking import Attempt
 from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.keyspecs import Range, keys_after
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Reply
 from cacheapp.engine.session import Session
@@ -64,17 +65,9 @@ class _Reading:
     marks: dict[bytes, int] = field(default_factory=dict)
 
 
-def _keys_after_streams(args: list[bytes]) -> list[int]:
-    """Positions of the keys: the first half of what follows STREAMS."""
-    start = 1 if args[0].upper() == b"XREAD" else 4
-    words = [word.upper() for word in args]
-    first = words.index(b"STREAMS", start) + 1
-    return list(range(first, first + (len(args) - first) // 2))
-
-
 @command(
-    "XREAD", arity=-4, flags="readonly blocking movablekeys", keys=_keys_after_streams,
-    key_flags="RO access", group="stream", since="5.0.0",
+    "XREAD", arity=-4, flags="readonly blocking",
+    keys=keys_after("STREAMS", 1, Range(-1, 1, 2), "RO access"), group="stream", since="5.0.0",
     complexity="O(N) for each stream, with N being the number of elements being returned.",
     summary="Returns messages from multiple streams with IDs greater than the ones requested. "
     "Blocks until a message is available otherwise.",
@@ -127,8 +120,8 @@ def _attempt_read(reading: _Reading, starts: dict[int, int]) -> Attempt:
 
 
 @command(
-    "XREADGROUP", arity=-7, flags="write blocking movablekeys", keys=_keys_after_streams,
-    key_flags="RO access", group="stream", since="5.0.0",
+    "XREADGROUP", arity=-7, flags="write blocking",
+    keys=keys_after("STREAMS", 4, Range(-1, 1, 2), "RO access"), group="stream", since="5.0.0",
     complexity="O(M) for each stream, with M being the number of elements returned.",
     summary="Returns new or historical messages from a stream for a consumer in a group. Blocks "
     "until a message is available otherwise.",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
+from cacheapp.engine.keyspecs import key_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, OK, Reply
 from cacheapp.engine.session import Session
@@ -100,7 +101,8 @@ class _Trimming:
 
 
 @command(
-    "XADD", arity=-5, flags="write denyoom fast", keys=(1, 1, 1), key_flags="RW update",
+    "XADD", arity=-5, flags="write denyoom fast",
+    keys=key_at(1, "RW update", note="Updated, not only inserted to: it may be trimmed."),
     group="stream", since="5.0.0",
     complexity="O(1) to add, O(N) to trim, where N is the number of entries that go.",
     summary="Appends a new entry to a stream. Creates the key if it doesn't exist.",

@@ -17,6 +17,7 @@ from cacheapp.engine.errors import (
     invalid_expire,
     wrong_arity,
 )
+from cacheapp.engine.keyspecs import KeyAccess, access, key_at
 from cacheapp.engine.longdouble import ZERO, add, format_long_double, parse_long_double
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply
@@ -77,9 +78,9 @@ def getset(ctx: Session, key: bytes, value: bytes) -> Reply:
 
 
 @command(
-    "GETEX", arity=-2, flags="write fast", keys=(1, 1, 1), key_flags="RW access update",
-    group="string", since="6.2.0",
-    summary="Returns the string value of a key after setting its expiration time.",
+    "GETEX", arity=-2, flags="write fast",
+    keys=key_at(1, "RW access update", note="Updated since its deadline changes."), group="string",
+    since="6.2.0", summary="Returns the string value of a key after setting its expiration time.",
 )  # fmt: skip
 def getex(ctx: Session, key: bytes, *options: bytes) -> Reply:
     db = ctx.db
@@ -121,9 +122,16 @@ def _argument(raw: bytes | None) -> bytes:
     return raw
 
 
+def _find_set_key(args: list[bytes]) -> list[KeyAccess]:
+    """The key of SET, which is read only where GET asks for its value."""
+    reads = any(word.upper() == b"GET" for word in args[3:])
+    return [(1, access("RW access update" if reads else "OW update"))]
+
+
 @command(
-    "SET", arity=-3, flags="write denyoom", keys=(1, 1, 1),
-    key_flags="RW access update variable_flags", group="string",
+    "SET", arity=-3, flags="write denyoom",
+    keys=key_at(1, "RW access update variable_flags", note="Read only with the `GET` option."),
+    find_keys=_find_set_key, group="string",
     summary="Sets the string value of a key, ignoring its type.",
 )  # fmt: skip
 def set_(ctx: Session, key: bytes, value: bytes, *options: bytes) -> Reply:
