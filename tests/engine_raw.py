@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import deque
 from typing import Any
 
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.replies import BLOCKED, NO_REPLY, NULL_ARRAY
-from tests.raw import RECEIVE_TIMEOUT_S, Argument, NothingCame, ReplyError, encode
+from cacheapp.engine.replies import BLOCKED, NO_REPLY, NULL_ARRAY, Push
+from tests.raw import (
+    CONFIRMED_BY_PUSH,
+    RECEIVE_TIMEOUT_S,
+    Argument,
+    NothingCame,
+    ReplyError,
+    encode,
+)
 
 
 class EngineRaw:
@@ -21,6 +29,7 @@ class EngineRaw:
     def __init__(self, engine: Engine, protocol: int = 2) -> None:
         self._engine = engine
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._late: deque[Any] = deque()
         self._session = engine.connect(self._inbox.put, protocol=protocol)
 
     def execute(self, *args: Argument) -> Any:
@@ -29,11 +38,13 @@ class EngineRaw:
             reply = self._engine.execute(self._session, [encode(arg) for arg in args])
         except CommandError as error:
             raise ReplyError(str(error)) from error
-        if reply is NO_REPLY:
-            return self.receive()
-        if reply is not BLOCKED:
+        if reply is not NO_REPLY and reply is not BLOCKED:
             return plain(reply)
-        late = self.receive()
+        if encode(args[0]).upper() in CONFIRMED_BY_PUSH:
+            return self.receive()
+        while type(late := self._receive()) is Push:
+            self._late.append(late)
+        late = plain(late)
         if isinstance(late, ReplyError):
             raise late
         return late
@@ -49,6 +60,9 @@ class EngineRaw:
 
     def receive(self) -> Any:
         """The next push or late reply; NothingCame when none arrives in five seconds."""
+        return plain(self._late.popleft() if self._late else self._receive())
+
+    def _receive(self) -> Any:
         end = time.monotonic() + RECEIVE_TIMEOUT_S
         while (left_s := end - time.monotonic()) > 0:
             due_ms = self._engine.waiters.next_deadline_ms()
@@ -57,7 +71,7 @@ class EngineRaw:
                 due_s = (due_ms + 1) / 1000 - self._engine.clock.time()
                 left_s = min(left_s, max(due_s, 0))
             try:
-                return plain(self._inbox.get(timeout=left_s))
+                return self._inbox.get(timeout=left_s)
             except queue.Empty:
                 self._engine.tick()
         raise NothingCame(f"nothing came in {RECEIVE_TIMEOUT_S} s")

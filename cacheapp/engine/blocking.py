@@ -139,12 +139,15 @@ class Waiters:
 
     def _attempt(self, waiter: Waiter, key: bytes) -> None:
         session = waiter.session
+        tracking = session.engine.tracking
+        act = tracking.enter(session)
         try:
             reply = waiter.attempt(session, key)
         except CommandError as error:
             reply = error
         if reply is not None:
             self._end(waiter, reply)
+        tracking.leave(act)
 
     def _end(self, waiter: Waiter, reply: Reply) -> None:
         session = waiter.session

@@ -91,6 +91,9 @@ def _rows() -> Iterable[Parameter]:
     yield Parameter("slowlog-log-slower-than", "10000", integer(-1, LONG_MAX), help="microseconds")
     yield Parameter("slowlog-max-len", "128", size, help="entries kept")
     yield Parameter("latency-monitor-threshold", "0", size, help="milliseconds; 0 watches nothing")
+    yield Parameter(
+        "tracking-table-max-keys", "1000000", size, help="keys remembered for clients; 0: all"
+    )
     yield Parameter("requirepass", "", str, secret=True, help="password of the default user")
     yield Parameter(
         "enable-debug-command", "no", choice("no", "yes", "local"), mutable=False,

@@ -246,8 +246,8 @@ class Database:
             self.touch_watchers_of(key)
         if self.waiters and key in self.waiters and (slot := self.slots.get(key)) is not None:
             engine.waiters.changed(self, key, self.values[slot])
-        if event is not None and engine.event_flags:
-            engine.notify(event, key, self.index)
+        if engine.event_flags:
+            engine.announce(key, event, self.index)
 
     def noted(self, key: bytes, event: bytes | None = None) -> None:
         """As `changed`, for what WATCH and waiting clients do not see: the groups of a stream."""

@@ -47,6 +47,7 @@ from cacheapp.engine.session import MUTED_ONCE, Deliver, Session
 from cacheapp.engine.slowlog import SlowLog
 from cacheapp.engine.stats import Stats
 from cacheapp.engine.tinylfu import TinyLfu
+from cacheapp.engine.tracking import TRACKED, Tracking
 
 _SUBSCRIBED_COMMANDS = frozenset(
     {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
@@ -88,11 +89,14 @@ class Engine:
         self.pause = Pause(self)
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
+        self.tracking = Tracking(self)
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
         self.dirty = 0
         self.used_bytes = 0
         self.active_expire = True
+        # DEBUG PAUSE-CRON: what the engine does on its own account waits.
+        self.cron_paused = False
         self._next_session_id = 1
         self._read_clock()
         self.started = self.now
@@ -137,9 +141,6 @@ class Engine:
     def _configured(self, names: frozenset[str]) -> None:
         """Take what is read on every command out of the settings."""
         config = self.config
-        self.event_flags: frozenset[str] = config["notify-keyspace-events"]
-        if not self.event_flags & {"K", "E"}:
-            self.event_flags = frozenset()
         self.lfu = config["maxmemory-policy"].endswith("-lfu")
         self._limited = config["maxmemory"] > 0
         if not self._limited or config["maxmemory-policy"] != TINYLFU:
@@ -154,15 +155,19 @@ class Engine:
             self.used_bytes = self.used_bytes if self._limited else 0
             for database in self.databases:
                 database.keep_account(self._limited)
-        # Whether commands may take the way of `shortcuts`, until the next tick.
-        self._unremarkable = not self.event_flags and self.touch is None
         self._tick_interval = 1.0 / config["hz"]
         self.slowlog.trim(config["slowlog-max-len"])
         self.reconsider()
 
     def reconsider(self) -> None:
-        """Derive what commands test from the settings, the monitors and the pause."""
-        config = self.config
+        """Derive what commands test from the settings, the monitors, the pause, the tracking."""
+        config, tracking = self.config, self.tracking.active
+        # Who is told of changes: subscribers by class, and clients that track.
+        self.event_flags: frozenset[str] = config["notify-keyspace-events"]
+        if not self.event_flags & {"K", "E"}:
+            self.event_flags = frozenset()
+        if tracking:
+            self.event_flags |= {TRACKED}
         slow_us = config["slowlog-log-slower-than"]
         latency_ms = config["latency-monitor-threshold"]
         # A command that takes as long, in seconds, is looked at once more.
@@ -171,10 +176,15 @@ class Engine:
             self._notable_seconds = slow_us / 1_000_000
         if latency_ms:
             self._notable_seconds = min(self._notable_seconds, latency_ms / 1000)
-        self._plain = self._unremarkable and self._notable_seconds >= _SHORTCUT_SECONDS_MAX
-        if self.monitors:
+        # Whether commands may take the way of `shortcuts`, until the next tick.
+        self._plain = (
+            not self.event_flags
+            and self.touch is None
+            and self._notable_seconds >= _SHORTCUT_SECONDS_MAX
+        )
+        if self.monitors or tracking:
             self._notable_seconds = -math.inf
-        self._guarded = self._limited or bool(self.monitors) or self.pause.until_ms > 0
+        self._guarded = self._limited or bool(self.monitors) or self.pause.until_ms > 0 or tracking
         if self.monitors or self.pause.until_ms:
             self._plain = False
         # Whether nobody could tell a script's native form from the script (see `native`).
@@ -211,6 +221,7 @@ class Engine:
             self.pubsub.forget(session)
             self.waiters.forget(session)
             self.pause.forget(session)
+            self.tracking.stop(session)
             self.monitor(session, wanted=False)
 
     def monitor(self, session: Session, *, wanted: bool) -> None:
@@ -247,14 +258,18 @@ class Engine:
         try:
             row = registry.lookup(args)
             apart = session.special and self._goes_apart(session, row)
-            if self._guarded and self._is_kept(session, row, args):
-                return BLOCKED
+            if self._guarded:
+                if self._is_kept(session, row, args):
+                    return BLOCKED
+                apart = apart or self.tracking.active
         except CommandError as error:
             self._rejected(session, args, error)
             if session.muted:
                 return self._mute(session, row=None, was=session.muted)
             raise
         if apart:
+            if self.tracking.active:
+                return self._execute_tracked(session, row, args)
             return self._execute_apart(session, row, args)
         session.last_command = row.display
         try:
@@ -290,8 +305,10 @@ class Engine:
     def _note(
         self, session: Session, row: Command, args: list[bytes], started: float, elapsed: float
     ) -> None:
-        """Show a command to monitors; log it where it took long."""
+        """Show a command to monitors; log it where it took long; remember the keys that it read."""
         config = self.config
+        if self.tracking.active:
+            self.tracking.note(session, row, args)
         shown = redacted(row.name, args)
         # Scripts were shown before they ran (`_is_kept`), but not those of a transaction.
         shown_before = "skip_monitor" in row.flags and session.queue is None
@@ -319,6 +336,8 @@ class Engine:
         queues = session.queue is not None and row.display not in _UNQUEUED_COMMANDS
         if self._limited:
             self._check_memory(session, row, queues)
+        if self.tracking.active:
+            self.tracking.limit()
         if self.pause.until_ms and self.pause.keeps(session, row):
             self.pause.keep(session, args)
             return True
@@ -330,6 +349,21 @@ class Engine:
     def run_kept(self, session: Session, args: list[bytes]) -> Reply:
         """Run a command that a pause has kept; raises CommandError."""
         return self._execute(session, args)
+
+    def _execute_tracked(self, session: Session, row: Command, args: list[bytes]) -> Reply:
+        """Run a command while somebody tracks keys."""
+        self.tracking.enter(session)
+        try:
+            reply = self._execute_apart(session, row, args)
+        except CommandError as error:
+            reply = error
+        except BaseException:
+            self.tracking.settle(session, row, NO_REPLY)
+            raise
+        reply = self.tracking.settle(session, row, reply)
+        if isinstance(reply, CommandError):
+            raise reply
+        return reply
 
     def _execute_apart(self, session: Session, row: Command, args: list[bytes]) -> Reply:
         """Queue a command, run it without a reply, or without leaving a trace in its keys."""
@@ -398,6 +432,7 @@ class Engine:
     def _rejected(self, session: Session, args: list[bytes], error: CommandError) -> None:
         """Count a command that was refused before it ran; inside MULTI it spoils the EXEC."""
         session.queue_failed = session.queue is not None
+        self.tracking.use_caching(session, None)
         self.stats.count_error(error.code)
         row = registry.find(args[0])
         if row is not None:
@@ -442,9 +477,18 @@ class Engine:
         self.waiters.end_overdue(self.now_ms)
         if self.pause.until_ms and self.now_ms >= self.pause.until_ms:
             self.pause.end()
-        go_on = self.active_expire and expire_cycle(self)
+        go_on = self.active_expire and not self.cron_paused and expire_cycle(self)
+        if self.tracking.active:
+            self.tracking.tick()
         self._next_tick = self.now if go_on else self.now + self._tick_interval
         self._set_fast_until()
+
+    def announce(self, key: bytes, event: bytes | None, db_index: int) -> None:
+        """Tell clients that track of a change, and subscribers of its event."""
+        if self.tracking.active:
+            self.tracking.changed(key, event)
+        if event is not None:
+            self.notify(event, key, db_index)
 
     def notify(self, event: bytes, key: bytes, db_index: int) -> None:
         """Publish a keyspace event where the settings ask for its class."""

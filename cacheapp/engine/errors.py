@@ -67,6 +67,34 @@ DEBUG_NOT_ALLOWED = (
     "run it from a local connection, otherwise you need to set this option in the configuration "
     "file, and then restart the server."
 )
+# Client-side caching.
+PREFIX_WITHOUT_BCAST = "ERR PREFIX option requires BCAST mode to be enabled"
+BCAST_WITH_OPT = "ERR OPTIN and OPTOUT are not compatible with BCAST"
+OPTIN_AND_OPTOUT = "ERR You can't specify both OPTIN mode and OPTOUT mode"
+REDIRECTED_TWICE = "ERR A client can only redirect to a single other client"
+REDIRECTED_TO_NOBODY = "ERR The client ID you want redirect to does not exist"
+CACHING_UNTRACKED = (
+    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+    "OPTOUT mode enabled"
+)
+CACHING_YES = "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+CACHING_NO = "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+
+
+def tracking_mode_is_set(mode: str) -> CommandError:
+    """The error for a CLIENT TRACKING that would change `mode` while it is on."""
+    return CommandError(
+        f"ERR You can't switch {mode} before disabling tracking for this client, and then "
+        "re-enabling it with a different mode."
+    )
+
+
+def overlapping_prefixes(prefix: bytes, whose: str, other: bytes) -> CommandError:
+    """The error for a prefix of CLIENT TRACKING that overlaps with `whose` prefix `other`."""
+    return CommandError(
+        f"ERR Prefix '{text(prefix)}' overlaps with {whose} prefix '{text(other)}'. "
+        "Prefixes for a single client must not overlap."
+    )
 
 
 def wrong_arity(command: str) -> CommandError:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cacheapp.engine.database import Database
     from cacheapp.engine.engine import Engine
     from cacheapp.engine.registry import Command
+    from cacheapp.engine.tracking import Tracker
 
 Deliver = Callable[[Reply], None]
 
@@ -65,6 +66,7 @@ class Session:
         "shard_channels",
         "special",
         "touched",
+        "tracking",
         "user",
         "watched",
     )
@@ -85,6 +87,8 @@ class Session:
         # Set by QUIT and CLIENT KILL: the front closes once it has sent the reply.
         self.closing = False
         self.monitoring = False
+        # None where CLIENT TRACKING is off.
+        self.tracking: Tracker | None = None
         self.watched: dict[tuple[Database, bytes], None] = {}
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
@@ -105,6 +109,8 @@ class Session:
         self.muted = 0
         if self.monitoring:
             self.engine.monitor(self, wanted=False)
+        if self.tracking is not None:
+            self.engine.tracking.stop(self)
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_failed = False
         self.touched = False
@@ -186,10 +192,13 @@ class Session:
         flags = "O" if self.monitoring else ""
         if self.is_subscribed:
             flags += "P"
-        if self in self.engine.waiters.by_session or self in self.engine.pause.kept:
-            flags += "b"
         if self.queue is not None:
             flags += "x"
+        if self in self.engine.waiters.by_session or self in self.engine.pause.kept:
+            flags += "b"
+        tracker = self.tracking
+        if tracker is not None:
+            flags += f"t{'R' * tracker.broken}{'B' * (tracker.mode == 'bcast')}"
         if self.touched:
             flags += "d"
         if self.no_evict:
@@ -223,7 +232,7 @@ class Session:
             "events": "r",
             "cmd": self.last_command,
             "user": self.user.decode("utf-8", "replace"),
-            "redir": -1,
+            "redir": -1 if tracker is None else tracker.redirect,
             "resp": self.protocol,
             "lib-name": self.lib_name.decode("ascii"),
             "lib-ver": self.lib_version.decode("ascii"),

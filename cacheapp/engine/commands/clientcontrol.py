@@ -1,8 +1,7 @@
-"""The CLIENT commands that act on connections: KILL, PAUSE, REPLY, NO-TOUCH, and of tracking.
+"""The CLIENT commands that act on connections: KILL, PAUSE, REPLY, NO-TOUCH.
 
 A client in the engine's own process has no socket to close: killing it ends its session, and what
-it waits for with an error. Client-side caching is left out; GETREDIR and TRACKINGINFO say that
-tracking is off.
+it waits for with an error.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from cacheapp.engine.errors import (
     wrong_subcommand_arity,
 )
 from cacheapp.engine.registry import command, container
-from cacheapp.engine.replies import NO_REPLY, OK, Reply, SetReply
+from cacheapp.engine.replies import NO_REPLY, OK, Reply
 from cacheapp.engine.session import MUTED, MUTED_ONCE, Session
 
 container(
@@ -167,19 +166,3 @@ def client_no_touch(ctx: Session, switch: bytes) -> Reply:
     ctx.no_touch = switch.lower() == b"on"
     ctx.refresh()
     return OK
-
-
-@command(
-    "CLIENT|GETREDIR", arity=2, flags=_FLAGS, group="connection", since="6.0.0",
-    summary="Returns the client ID to which the connection's tracking is redirected.",
-)  # fmt: skip
-def client_getredir(_ctx: Session) -> Reply:
-    return -1
-
-
-@command(
-    "CLIENT|TRACKINGINFO", arity=2, flags=_FLAGS, group="connection", since="6.2.0",
-    summary="Returns information about server-assisted client-side caching.", shaped=True,
-)  # fmt: skip
-def client_trackinginfo(_ctx: Session) -> Reply:
-    return {b"flags": SetReply([b"off"]), b"redirect": -1, b"prefixes": []}

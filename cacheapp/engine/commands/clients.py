@@ -15,6 +15,8 @@ from cacheapp.engine.replies import OK, Reply, Verbatim, help_reply
 from cacheapp.engine.session import Session, valid_client_name
 
 _HELP = """
+CACHING (YES|NO)
+    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.
 GETREDIR
     Return the client ID we are redirecting to when tracking is enabled.
 GETNAME
@@ -59,6 +61,9 @@ UNBLOCK <clientid> [TIMEOUT|ERROR]
     Unblock the specified blocked client.
 SETNAME <name>
     Assign the name <name> to the current connection.
+TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]
+         [OPTIN] [OPTOUT] [NOLOOP]
+    Control server assisted client side caching.
 TRACKINGINFO
     Report tracking status for the current connection.
 NO-EVICT (ON|OFF)

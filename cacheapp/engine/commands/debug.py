@@ -42,6 +42,8 @@ LISTPACK <key>
     Show low level info about the listpack encoding of <key>.
 OBJECT <key>
     Show low level info about `key` and associated value.
+PAUSE-CRON <0|1>
+    Stop periodic cron job processing.
 POPULATE <count> [<prefix>] [<size>]
     Create <count> string keys named key:<num>.
 PROTOCOL <type>
@@ -144,6 +146,11 @@ def _set_active_expire(ctx: Session, raw: bytes) -> Reply:
     return OK
 
 
+def _pause_cron(ctx: Session, raw: bytes) -> Reply:
+    ctx.engine.cron_paused = raw.strip() not in (b"0", b"")
+    return OK
+
+
 def _populate(ctx: Session, raw: bytes, prefix: bytes = b"key", size: bytes = b"0") -> Reply:
     count = parse_int(raw, NEGATIVE_COUNT, low=0)
     width = parse_int(size, NEGATIVE_COUNT, low=0)
@@ -230,6 +237,7 @@ _CHILDREN: dict[bytes, _Child] = {
     b"DIGEST": _Child(_digest, 0, 0),
     b"DIGEST-VALUE": _Child(_digest_value, 0, 2**31),
     b"SET-ACTIVE-EXPIRE": _Child(_set_active_expire, 1, 1),
+    b"PAUSE-CRON": _Child(_pause_cron, 1, 1),
     b"POPULATE": _Child(_populate, 1, 3),
     b"STRINGMATCH-LEN": _Child(_stringmatch_len, 2, 2),
     b"PROTOCOL": _Child(_protocol, 1, 1),

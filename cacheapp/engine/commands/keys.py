@@ -183,6 +183,7 @@ def swapdb(ctx: Session, first: bytes, second: bytes) -> Reply:
 def flushdb(ctx: Session, *options: bytes) -> Reply:
     _check_flush_options(options)
     ctx.db.clear()
+    ctx.engine.tracking.flushed()
     return OK
 
 
@@ -195,6 +196,7 @@ def flushall(ctx: Session, *options: bytes) -> Reply:
     _check_flush_options(options)
     for database in ctx.engine.databases:
         database.clear()
+    ctx.engine.tracking.flushed()
     return OK
 
 

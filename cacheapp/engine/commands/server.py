@@ -51,6 +51,7 @@ def _server(ctx: Session) -> Section:
 def _clients(ctx: Session) -> Section:
     return {
         "connected_clients": len(ctx.engine.sessions),
+        "tracking_clients": ctx.engine.tracking.clients,
         "blocked_clients": len(ctx.engine.waiters.by_session),
     }
 
@@ -101,6 +102,9 @@ def _stats(ctx: Session) -> Section:
         "keyspace_misses": stats.keyspace_misses,
         "pubsub_channels": len(engine.pubsub.channels),
         "pubsub_patterns": len(engine.pubsub.patterns),
+        "tracking_total_keys": len(engine.tracking.keys),
+        "tracking_total_items": engine.tracking.items,
+        "tracking_total_prefixes": engine.tracking.prefixes,
         "total_error_replies": sum(stats.errors.values()),
     }
 

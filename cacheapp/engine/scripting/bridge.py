@@ -72,8 +72,8 @@ class Bridge:
         """What redis.setresp chose, 2 unless it was called."""
         return self._session.protocol
 
-    def begin(self, caller: Session, *, read_only: bool, may_grow: bool) -> None:
-        """Get ready for a script of `caller`.
+    def begin(self, caller: Session, keys: list[bytes], *, read_only: bool, may_grow: bool) -> None:
+        """Get ready for a script of `caller` that declares `keys`.
 
         `read_only` refuses commands that write, `may_grow=False` those that may need memory,
         unless the script has written already.
@@ -90,9 +90,11 @@ class Bridge:
         self._extended = False
         self._message = None
         self._exception = None
+        self._engine.tracking.script = caller, keys
 
     def finish(self) -> None:
         """Raise what came up under the script and is not for it (KeyboardInterrupt, a bug)."""
+        self._engine.tracking.script = None
         exception, self._exception = self._exception, None
         if exception is not None:
             raise exception

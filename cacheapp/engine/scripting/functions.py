@@ -178,7 +178,7 @@ class Functions:
         # A new sandbox has loaded the libraries again.
         function = self.find(function.name)
         assert self._bridge is not None
-        self._bridge.begin(caller, read_only=no_writes, may_grow=True)
+        self._bridge.begin(caller, keys, read_only=no_writes, may_grow=True)
         return sandbox.call(function, keys, arguments)
 
     def _ready(self) -> FunctionSandbox:

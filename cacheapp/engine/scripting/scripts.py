@@ -117,7 +117,7 @@ class Scripts:
             if not may_grow and not script.flags & {"allow-oom", "no-writes"}:
                 raise CommandError(OUT_OF_MEMORY)
             may_grow = may_grow or "allow-oom" in script.flags
-        self._bridge.begin(caller, read_only=read_only, may_grow=may_grow)
+        self._bridge.begin(caller, keys, read_only=read_only, may_grow=may_grow)
         return sandbox.run(script.chunk(sandbox), script.sha, keys, arguments)
 
     def _may_grow(self) -> bool:
