@@ -96,7 +96,6 @@ _INTEGERS: tuple[tuple[str, int, int, int], ...] = (
     ("tls-port", 0, 65535, 0),
     ("tls-session-cache-size", 0, INT_MAX, 20480),
     ("tls-session-cache-timeout", 0, INT_MAX, 300),
-    ("tracking-table-max-keys", 0, LONG_MAX, 1_000_000),
 )
 _FIXED_INTEGERS: tuple[tuple[str, int, int, int], ...] = (
     ("cluster-port", 0, 65535, 0),
