@@ -107,3 +107,50 @@ def answer(raw: Raw, *args: str | bytes) -> Any:
 def test_keys_and_flags(pair: Pair, line: str) -> None:
     real, engine = pair
     assert answer(engine, *line.split()) == answer(real, *line.split())
+
+
+LATER = ("7.2", "7.4")
+
+
+def syntax(arguments: list[Any]) -> list[Any]:
+    """A tree of arguments with flags sorted, without what came after 7.0."""
+    return [
+        {
+            **argument,
+            b"flags": sorted(argument.get(b"flags", [])),
+            b"arguments": syntax(argument.get(b"arguments", [])),
+        }
+        for argument in arguments
+        if not argument.get(b"since", b"").decode().startswith(LATER)
+    ]
+
+
+def documented(docs: dict[bytes, Any]) -> dict[bytes, Any]:
+    """What two servers should agree on; texts are our own, so only whether they are there."""
+    facts = {name: docs.get(name) for name in (b"since", b"group", b"deprecated_since")}
+    facts[b"replaced_by"] = docs.get(b"replaced_by")
+    facts[b"texts"] = bool(docs[b"summary"]), b"complexity" in docs
+    facts[b"doc_flags"] = sorted(docs.get(b"doc_flags", []))
+    facts[b"history"] = sorted(
+        since for since, _ in docs.get(b"history", []) if not since.decode().startswith(LATER)
+    )
+    facts[b"arguments"] = syntax(docs.get(b"arguments", []))
+    return facts
+
+
+def manual(raw: Raw) -> dict[bytes, dict[bytes, Any]]:
+    """The documentation of every command, children's too, by name."""
+    found = {}
+    for name, docs in raw.execute("COMMAND", "DOCS").items():
+        for child, of_child in docs.pop(b"subcommands", {}).items():
+            found[child] = documented(of_child)
+        found[name] = documented(docs)
+    return found
+
+
+def test_documentation_has_redis_s_facts(pair: Pair) -> None:
+    real, engine = map(manual, pair)
+    shared = sorted(set(real) & set(engine))
+    assert len(shared) > 280
+    for name in shared:
+        assert engine[name] == real[name], name

@@ -112,7 +112,7 @@ def _kill(ctx: Session, session: Session) -> None:
 
 
 @command(
-    "CLIENT|PAUSE", arity=-3, flags=f"admin {_FLAGS}", group="connection", since="3.0.0",
+    "CLIENT|PAUSE", arity=-3, flags=f"admin {_FLAGS}", group="connection", since="2.9.50",
     summary="Suspends commands processing.",
 )  # fmt: skip
 def client_pause(ctx: Session, timeout: bytes, *mode: bytes) -> Reply:

@@ -9,6 +9,8 @@ from cacheapp.engine import registry
 from cacheapp.engine.arguments import glob_matcher
 from cacheapp.engine.errors import SYNTAX, CommandError
 from cacheapp.engine.keyspecs import Counted, Index, KeyAccess, KeySpec, Keyword, Range
+from cacheapp.engine.manual import page_of
+from cacheapp.engine.manual.words import Argument
 from cacheapp.engine.registry import Command, command
 from cacheapp.engine.replies import Reply, SetReply, Status, help_reply
 from cacheapp.engine.session import Session
@@ -206,15 +208,48 @@ def _find_keys(find: Range | Counted | None) -> dict[bytes, Any]:
 
 
 def _docs(row: Command) -> dict[bytes, Any]:
-    """What COMMAND DOCS says of a row; the tree of argument names is left out."""
+    """What COMMAND DOCS says of a row, with its page of the manual."""
+    page = page_of(row.group, row.name)
     docs: dict[bytes, Any] = {
         b"summary": row.summary.encode(),
         b"since": row.since.encode(),
         b"group": row.group.encode(),
-        b"complexity": row.complexity.encode(),
     }
+    if row.complexity:
+        docs[b"complexity"] = row.complexity.encode()
+    flags = [
+        word
+        for word, is_so in (("deprecated", page.deprecated), ("syscmd", page.is_system))
+        if is_so
+    ]
+    if flags:
+        docs[b"doc_flags"] = _statuses(flags)
+    if page.deprecated:
+        docs[b"deprecated_since"], docs[b"replaced_by"] = map(str.encode, page.deprecated)
+    if page.history:
+        docs[b"history"] = SetReply([since.encode(), what.encode()] for since, what in page.history)
+    if page.arguments:
+        docs[b"arguments"] = [_argument(argument) for argument in page.arguments]
     if row.children:
         docs[b"subcommands"] = {
             child.display.encode(): _docs(child) for child in row.children.values()
         }
     return docs
+
+
+def _argument(argument: Argument) -> dict[bytes, Any]:
+    """A node of a command's syntax, and those below it."""
+    node: dict[bytes, Any] = {b"name": argument.name.encode(), b"type": argument.type.encode()}
+    if argument.spec is not None:
+        node[b"key_spec_index"] = argument.spec
+    if argument.token:
+        node[b"token"] = argument.token.encode()
+    if argument.since:
+        node[b"since"] = argument.since.encode()
+    if argument.deprecated_since:
+        node[b"deprecated_since"] = argument.deprecated_since.encode()
+    if argument.flags:
+        node[b"flags"] = _statuses(argument.flags)
+    if argument.arguments:
+        node[b"arguments"] = [_argument(part) for part in argument.arguments]
+    return node

@@ -22,7 +22,7 @@ _DRAWN = (5, 6)
 
 
 @command(
-    "LOLWUT", arity=-1, flags="readonly fast", group="server", since="5.0.0",
+    "LOLWUT", arity=-1, flags="readonly fast", group="server", since="5.0.0", complexity="",
     summary="Displays computer art and the Redis version.", shaped=True,
 )  # fmt: skip
 def lolwut(_ctx: Session, *options: bytes) -> Reply:

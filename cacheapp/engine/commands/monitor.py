@@ -13,7 +13,7 @@ from cacheapp.engine.session import Session
 
 
 @command(
-    "MONITOR", arity=1, flags="admin noscript loading stale", group="server",
+    "MONITOR", arity=1, flags="admin noscript loading stale", group="server", complexity="",
     summary="Listens for all requests received by the server in real-time.",
 )  # fmt: skip
 def monitor(ctx: Session) -> Reply:
