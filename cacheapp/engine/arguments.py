@@ -36,6 +36,9 @@ _HEX_FLOAT = re.compile(
 _CURSOR = re.compile(rb"[+-]?[0-9]+\Z|\Z")
 _INFINITY = re.compile(rb"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
 
+# Redis gives up on a pattern with more stars.
+_GLOB_STARS_MAX = 1000
+
 # Half of parsing a number is making sure of its form: the usual ones are looked up.
 _USUAL = {b"%d" % number: number for number in range(-100, 1001)}
 
@@ -191,6 +194,9 @@ def glob_matcher(pattern: bytes, ignore_case: bool = False) -> Callable[[bytes],
                 char = pattern[position : position + 1]
                 position += 1
             segments[-1].append(re.escape(char))
+    # A star that ends the pattern is not counted: there Redis needs not try anything.
+    if len(segments) - 1 - (not segments[-1]) > _GLOB_STARS_MAX:
+        return _matches_nothing
     first, *rest = (b"".join(segment) for segment in segments)
     expression = first
     if rest:
@@ -202,6 +208,10 @@ def glob_matcher(pattern: bytes, ignore_case: bool = False) -> Callable[[bytes],
         expression = b"(?=.)" + expression
     flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
     return re.compile(expression + rb"\Z", flags).match
+
+
+def _matches_nothing(_text: bytes) -> object:
+    return None
 
 
 def _glob_class(pattern: bytes, position: int) -> tuple[bytes, int]:

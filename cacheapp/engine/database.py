@@ -102,6 +102,10 @@ class Database:
             return -1
         return slot
 
+    def is_due(self, slot: int) -> bool:
+        """Whether the key in `slot` is past its deadline, and not yet reclaimed."""
+        return 0 < self.deadlines[slot] < self.engine.now_ms
+
     def touch_slot(self, slot: int) -> None:
         """Record an access, as the policy wants it."""
         engine = self.engine
@@ -407,15 +411,31 @@ class Database:
         return count
 
     def touch_watchers_of(self, key: bytes) -> None:
-        """Spoil the EXEC of the sessions that watch `key`."""
+        """Spoil the EXEC of the sessions that watch `key`.
+
+        Not of those that knew it as due: to them it has not been there, so its deletion is none.
+        """
+        gone = key not in self.slots
         for session in self.watchers.get(key, ()):
-            session.touched = True
+            if not session.watched.get((self, key)):
+                session.touched = True
+            elif gone:
+                session.watched[self, key] = False
 
     def touch_watchers(self, other: Database | None) -> None:
         """Mark watchers of keys that are here, or in `other`, which takes this one's place."""
         for key, sessions in self.watchers.items():
-            if key in self.slots or (other is not None and key in other.slots):
-                for session in sessions:
+            was = key in self.slots
+            slot = None if other is None else other.slots.get(key)
+            if not was and slot is None:
+                continue
+            due = other is not None and slot is not None and other.is_due(slot)
+            for session in sessions:
+                was_due = session.watched.get((self, key), False)
+                if (was_due and (slot is None or due)) or (not was and due):
+                    # Neither a missing key nor a due one is there: no change to who watches.
+                    session.watched[self, key] = due
+                else:
                     session.touched = True
 
     def swap_contents(self, other: Database) -> None:

@@ -155,6 +155,8 @@ class Engine:
             self.used_bytes = self.used_bytes if self._limited else 0
             for database in self.databases:
                 database.keep_account(self._limited)
+            if self._limited:
+                self._evictor.make_room()
         self._tick_interval = 1.0 / config["hz"]
         self.slowlog.trim(config["slowlog-max-len"])
         self.reconsider()

@@ -89,7 +89,8 @@ class Session:
         self.monitoring = False
         # None where CLIENT TRACKING is off.
         self.tracking: Tracker | None = None
-        self.watched: dict[tuple[Database, bytes], None] = {}
+        # By key: whether it is due but not yet reclaimed, and so not there to who watches it.
+        self.watched: dict[tuple[Database, bytes], bool] = {}
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shard_channels: dict[bytes, None] = {}

@@ -268,3 +268,12 @@ def test_debug_set_active_expire_leaves_due_keys_counted(server: Server) -> None
     assert server.execute("EXISTS", "key") == 0
     assert server.execute("DBSIZE") == 0
     assert server.execute("DEBUG", "SET-ACTIVE-EXPIRE", 1) == b"OK"
+
+
+def test_debug_object_of_a_number_that_is_changed_in_place(server: Server) -> None:
+    server.execute("SET", "k", 20000)
+    server.execute("INCR", "k")
+    before = server.execute("DEBUG", "OBJECT", "k").split()[1]
+    server.execute("INCR", "k")
+    assert before.startswith(b"at:0x")
+    assert server.execute("DEBUG", "OBJECT", "k").split()[1] == before

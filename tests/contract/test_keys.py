@@ -143,6 +143,13 @@ def test_keys_and_randomkey(server: Server) -> None:
     assert server.execute("RANDOMKEY") in {b"one", b"two", b"h[llo", b"hello", b"hallo"}
 
 
+def test_a_pattern_of_too_many_stars_matches_nothing(server: Server) -> None:
+    server.execute("SET", "a" * 3000, 1)
+    for stars, found in ((1000, 1), (1001, 0)):
+        assert len(server.execute("KEYS", "*a" * stars)) == found
+        assert len(server.execute("KEYS", "*a" * stars + "**")) == found
+
+
 def scan_all(server: Server, *options: str | int) -> list[bytes]:
     cursor, found = b"0", []
     for _ in range(10_000):

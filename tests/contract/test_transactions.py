@@ -210,6 +210,52 @@ def test_swapdb_touches_the_keys_of_both_databases(raw: Raw, server: Server) -> 
     assert exec_after(raw) == [b"PONG"]
 
 
+def set_due(raw: Raw, key: str) -> None:
+    """A key that is past its deadline, and that nobody has reclaimed."""
+    raw.execute("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    raw.execute("SET", key, 1, "PX", 1)
+    raw.execute("DEBUG", "SLEEP", 0.01)
+
+
+def test_a_due_key_that_swapdb_brings_is_no_change(raw: Raw, server: Server) -> None:
+    other = server.raw()
+    set_due(other, "k")
+    raw.execute("SELECT", 1)
+    raw.execute("WATCH", "k")
+    other.execute("SWAPDB", 0, 1)
+    assert exec_after(raw) == [b"PONG"]
+
+
+def test_a_due_key_that_swapdb_takes_away_is_no_change(raw: Raw, server: Server) -> None:
+    other = server.raw()
+    set_due(raw, "k")
+    raw.execute("WATCH", "k")
+    other.execute("SWAPDB", 0, 1)
+    assert exec_after(raw) == [b"PONG"]
+
+
+def test_a_due_key_that_swapdb_brings_and_somebody_writes(raw: Raw, server: Server) -> None:
+    other = server.raw()
+    set_due(other, "k")
+    raw.execute("SELECT", 1)
+    raw.execute("WATCH", "k")
+    other.execute("SWAPDB", 0, 1)
+    other.execute("SELECT", 1)
+    other.execute("GET", "k")
+    other.execute("SET", "k", 2)
+    assert exec_after(raw) is None
+
+
+def test_a_live_key_that_swapdb_replaces_by_a_due_one(raw: Raw, server: Server) -> None:
+    other = server.raw()
+    set_due(other, "k")
+    raw.execute("SELECT", 1)
+    raw.execute("SET", "k", "live")
+    raw.execute("WATCH", "k")
+    other.execute("SWAPDB", 0, 1)
+    assert exec_after(raw) is None
+
+
 def test_a_watched_key_that_expired(raw: Raw) -> None:
     raw.execute("SET", "k", 1)
     raw.execute("WATCH", "k")

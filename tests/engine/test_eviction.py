@@ -105,3 +105,11 @@ def test_evicted_keys_are_announced(engine: Engine, run: Run) -> None:
     run("CONFIG", "SET", "maxmemory", LIMIT, "maxmemory-policy", "allkeys-random")
     fill(run, 2000)
     assert len(heard) - 1 == engine.stats.evicted_keys > 0
+
+
+def test_a_lower_limit_evicts_at_once(engine: Engine, run: Run) -> None:
+    run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    fill(run, 50)
+    run("CONFIG", "SET", "maxmemory", "1")
+    assert run("DBSIZE") == 0
+    assert engine.stats.evicted_keys == 50

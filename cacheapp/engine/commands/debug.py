@@ -61,6 +61,8 @@ STRINGMATCH-LEN <length> <pattern>
     Match <pattern> against a string of <length> times the letter a.
 """
 _STRINGMATCH_LENGTH_MAX = 1_000_000
+# Where DEBUG OBJECT says that values begin.
+_ADDRESS = 0x7F0000000000
 _QUICKLIST_THRESHOLD_MAX = 4 * 1024**3
 
 
@@ -104,6 +106,8 @@ def _sleep(ctx: Session, raw: bytes) -> Reply:
 
 
 def _object(ctx: Session, key: bytes) -> Reply:
+    """The line about one value. Its address is the place of the key: an int that INCR makes is a
+    new object here, but the same one in Redis."""
     db = ctx.db
     value = db.peek(key)
     if value is None:
@@ -112,7 +116,7 @@ def _object(ctx: Session, key: bytes) -> Reply:
     access = 0 if ctx.engine.lfu else int(db.access(key))
     idle = 0 if ctx.engine.lfu else max(0, int(ctx.engine.now) - access)
     line = (
-        f"Value at:{id(value):#x} refcount:1 encoding:{encoding.decode()} "
+        f"Value at:{_ADDRESS + 16 * (db.slots[key] * 64 + db.index):#x} refcount:1 encoding:{encoding.decode()} "
         f"serializedlength:{values.memory_bytes(value, 0)} lru:{access & 0xFFFFFF} "
         f"lru_seconds_idle:{idle}"
     )

@@ -100,7 +100,7 @@ def watch(ctx: Session, *keys: bytes) -> Reply:
         if (db, key) not in ctx.watched:
             # A key that is due already is gone for this session; its deletion is no change to it.
             db.deadline(key)
-            ctx.watched[db, key] = None
+            ctx.watched[db, key] = False
             db.watch(key, ctx)
     return OK
 
