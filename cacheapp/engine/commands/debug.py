@@ -115,8 +115,9 @@ def _object(ctx: Session, key: bytes) -> Reply:
     encoding = values.encoding(value, ctx.engine.config)
     access = 0 if ctx.engine.lfu else int(db.access(key))
     idle = 0 if ctx.engine.lfu else max(0, int(ctx.engine.now) - access)
+    address = _ADDRESS + 16 * (db.slots[key] * 64 + db.index)
     line = (
-        f"Value at:{_ADDRESS + 16 * (db.slots[key] * 64 + db.index):#x} refcount:1 encoding:{encoding.decode()} "
+        f"Value at:{address:#x} refcount:1 encoding:{encoding.decode()} "
         f"serializedlength:{values.memory_bytes(value, 0)} lru:{access & 0xFFFFFF} "
         f"lru_seconds_idle:{idle}"
     )
