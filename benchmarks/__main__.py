@@ -73,7 +73,7 @@ def main() -> int:
             "redis": caches.on_redis,
             "clients": clients.sync,
             "asyncio": clients.asynchronous,
-            "memory": memory.measure,
+            "memory": lambda: memory.measure(url),
             "server": lambda: front.measure(url or ""),
         }
         rows = []

@@ -36,9 +36,10 @@ def _store(ctx: Session, key: bytes, pairs: tuple[bytes, ...], name: str) -> int
     if found is None:
         found = Hash()
         db.put(key, found)
-    added = 0
-    for at in range(0, len(pairs), 2):
-        added += found.put(pairs[at], pairs[at + 1], entries_max, value_bytes_max)
+    if len(pairs) == 2:
+        added = int(found.put(*pairs, entries_max, value_bytes_max))
+    else:
+        added = found.put_many(pairs, entries_max, value_bytes_max)
     db.changed(key, b"hset")
     return added
 
@@ -226,7 +227,8 @@ def hrandfield(ctx: Session, key: bytes, raw_count: bytes | None = None, *option
         return []
     fields = found.random_fields(*picks(count))
     if with_values:
-        return Pairs([field, found.get(field)] for field in fields)
+        held = found.as_mapping()
+        return Pairs([field, held[field]] for field in fields)
     return fields
 
 
@@ -245,4 +247,5 @@ def hscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     following, fields = found.scan(position, count)
     if matches is not None:
         fields = [field for field in fields if matches(field)]
-    return [b"%d" % following, [part for field in fields for part in (field, found.get(field))]]
+    held = found.as_mapping()
+    return [b"%d" % following, [part for field in fields for part in (field, held[field])]]

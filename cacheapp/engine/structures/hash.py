@@ -1,19 +1,22 @@
 """The hash: fields with values, in order of insertion.
 
-Which of Redis's encodings it would have is remembered beside the data, since it is sticky: a hash
-that once was too large for a listpack stays a hashtable. Limits are arguments of the writes,
-because they count at the time of the write.
+Few and short fields are kept in one bytes object (see `packing`), others in a dict. Which of
+Redis's encodings the hash would have is another question, and sticky: a hash that once was too
+large for a listpack stays a hashtable. What is no listpack is never packed either, so only a dict
+needs to remember it. Limits are arguments of the writes, because they count at the time of the
+write.
 
-The representation is this class's own affair: commands go through the methods. Left out on
-purpose: deadlines of fields, which Redis 7.0 does not know.
+The representation is this class's own affair: commands go through the methods. Fields that expire
+are `expiringhash`'s.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from cacheapp.engine.structures import packing
 from cacheapp.engine.structures.allocated import allocated_bytes
 from cacheapp.engine.structures.scanindex import ScanIndex
 
@@ -21,97 +24,166 @@ from cacheapp.engine.structures.scanindex import ScanIndex
 _WALK_MAX = 64
 
 
+class _Aside:
+    """What is known of a hash besides its fields, once they are in a dict."""
+
+    __slots__ = ("index", "listpack")
+
+    def __init__(self, listpack: bool) -> None:
+        self.index: ScanIndex | None = None
+        # Whether Redis would still keep it as a listpack.
+        self.listpack = listpack
+
+
 class Hash:
     """Fields and values, both bytes."""
 
-    __slots__ = ("_fields", "_index", "packed")
+    # Two slots and the header of the garbage collector fill 48 bytes.
+    __slots__ = ("_aside", "_fields")
+
+    # Whether fields may have deadlines.
+    volatile = False
 
     def __init__(self) -> None:
-        self._fields: dict[bytes, bytes] = {}
-        self._index: ScanIndex | None = None
-        # Whether Redis would still keep it as a listpack.
-        self.packed = True
+        self._fields: bytes | dict[bytes, bytes] = packing.EMPTY
+        self._aside: _Aside | None = None
 
     def __len__(self) -> int:
-        return len(self._fields)
+        fields = self._fields
+        return packing.count(fields) if isinstance(fields, bytes) else len(fields)
 
     def __contains__(self, field: bytes) -> bool:
-        return field in self._fields
+        return self.get(field) is not None
 
     def get(self, field: bytes) -> bytes | None:
         """The value of `field`, or None."""
-        return self._fields.get(field)
+        fields = self._fields
+        return packing.find(fields, field) if isinstance(fields, bytes) else fields.get(field)
 
     def get_many(self, fields: Iterable[bytes]) -> list[bytes | None]:
         """The value of each of `fields`, None where it is missing."""
-        return list(map(self._fields.get, fields))
+        return list(map(self.as_mapping().get, fields))
 
     def put(self, field: bytes, value: bytes, entries_max: int, value_bytes_max: int) -> bool:
         """Set `field`; whether it is new. The two limits are those of a listpack."""
         fields = self._fields
-        size = len(fields)
-        fields[field] = value
-        added = len(fields) != size
-        if self.packed and (
-            len(value) > value_bytes_max
-            or len(field) > value_bytes_max
-            or len(fields) > entries_max
+        if isinstance(fields, bytes):
+            changed = packing.put(fields, field, value)
+            if (
+                changed is not None
+                and len(value) <= value_bytes_max
+                and len(field) <= value_bytes_max
+                and packing.count(changed[0]) <= entries_max
+            ):
+                self._fields = changed[0]
+                return changed[1]
+        table, aside = self._table()
+        size = len(table)
+        table[field] = value
+        if aside.listpack and (
+            len(value) > value_bytes_max or len(field) > value_bytes_max or len(table) > entries_max
         ):
-            self.packed = False
-        if added and self._index is not None:
-            self._index.add(field)
-        return added
+            aside.listpack = False
+        if len(table) == size:
+            return False
+        if aside.index is not None:
+            aside.index.add(field)
+        return True
+
+    def put_many(self, pairs: Sequence[bytes], entries_max: int, value_bytes_max: int) -> int:
+        """Set fields and values, given in turn; how many fields are new. See `put`."""
+        if self._fields == packing.EMPTY and max(map(len, pairs)) <= value_bytes_max:
+            packed = packing.pack(pairs)
+            if packed is not None and len(pairs) <= 2 * entries_max:
+                self._fields = packed
+                return len(pairs) // 2
+        put = self.put
+        return sum(
+            put(pairs[at], pairs[at + 1], entries_max, value_bytes_max)
+            for at in range(0, len(pairs), 2)
+        )
 
     def remove(self, field: bytes) -> bool:
         """Take `field` away; whether it was there."""
-        if self._fields.pop(field, None) is None:
+        fields = self._fields
+        if isinstance(fields, bytes):
+            left = packing.remove(fields, field)
+            if left is None:
+                return False
+            self._fields = left
+            return True
+        table, aside = self._table()
+        if table.pop(field, None) is None:
             return False
-        if self._index is not None:
-            self._index.remove(field)
+        if aside.index is not None:
+            aside.index.remove(field)
         return True
+
+    def _table(self) -> tuple[dict[bytes, bytes], _Aside]:
+        """The fields as the dict that they are kept in from now on, and what goes with it."""
+        fields, aside = self._fields, self._aside
+        if isinstance(fields, bytes):
+            fields = self._fields = packing.unpack(fields)
+        if aside is None:
+            aside = self._aside = _Aside(listpack=True)
+        assert isinstance(fields, dict)
+        return fields, aside
 
     def fields(self) -> list[bytes]:
         """All fields."""
-        return list(self._fields)
+        return list(self.as_mapping())
 
     def values(self) -> list[bytes]:
         """All values, in the order of `fields`."""
-        return list(self._fields.values())
+        return list(self.as_mapping().values())
 
     def items(self) -> list[tuple[bytes, bytes]]:
         """All fields with their values."""
-        return list(self._fields.items())
+        return list(self.as_mapping().items())
 
     def as_dict(self) -> dict[bytes, bytes]:
         """All fields with their values, as a new dict."""
-        return self._fields.copy()
+        fields = self._fields
+        return packing.unpack(fields) if isinstance(fields, bytes) else fields.copy()
+
+    def as_mapping(self) -> dict[bytes, bytes]:
+        """All fields with their values, to be read only."""
+        fields = self._fields
+        return packing.unpack(fields) if isinstance(fields, bytes) else fields
+
+    @property
+    def packed(self) -> bool:
+        """Whether Redis would keep it as a listpack."""
+        return self._aside is None or self._aside.listpack
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """Fields from `cursor` on and the next cursor; a packed hash comes in one piece."""
+        """Fields from `cursor` on and the next cursor; a listpack comes in one piece."""
         if self.packed:
-            return 0, list(self._fields)
+            return 0, self.fields()
         return self._indexed().scan(cursor, count)
 
     def random_field(self) -> bytes:
         """One field, each as likely; the hash must not be empty."""
-        if len(self._fields) <= _WALK_MAX:
-            return next(islice(self._fields, random.randrange(len(self._fields)), None))
+        fields = self.as_mapping()
+        if len(fields) <= _WALK_MAX:
+            return next(islice(fields, random.randrange(len(fields)), None))
         return self._indexed().choice()
 
     def random_fields(self, count: int, repeat: bool) -> list[bytes]:
         """`count` fields, with repetition or all different (then no more than there are)."""
-        if not repeat and count >= len(self._fields):
-            return list(self._fields)
+        fields = self.as_mapping()
+        if not repeat and count >= len(fields):
+            return list(fields)
         index = self._indexed()
         return index.choices(count) if repeat else index.sample(count)
 
     def _indexed(self) -> ScanIndex:
-        if self._index is None:
-            index = ScanIndex(self._fields)
-            if len(self._fields) <= _WALK_MAX:
-                return index
-            self._index = index
-        return self._index
+        if len(self) <= _WALK_MAX:
+            return ScanIndex(self.as_mapping())
+        table, aside = self._table()
+        if aside.index is None:
+            aside.index = ScanIndex(table)
+        return aside.index
 
     def encoding(self, _config: object) -> bytes:
         """Redis's word for how it would keep this hash."""
@@ -120,21 +192,28 @@ class Hash:
     def copy(self) -> Hash:
         """An independent copy, of the same encoding."""
         twin = Hash()
-        twin._fields = self._fields.copy()
-        twin.packed = self.packed
+        twin._take(self)
         return twin
+
+    def _take(self, other: Hash) -> None:
+        """Become a copy of `other`."""
+        fields = other._fields
+        self._fields = fields if isinstance(fields, bytes) else fields.copy()
+        self._aside = None if other._aside is None else _Aside(other._aside.listpack)
 
     def memory_bytes(self, samples: int) -> int:
         """An estimate of the bytes in use, scaled from the first `samples` fields (0: all)."""
-        size = len(self._fields)
-        count = min(samples, size) if samples else size
-        total = allocated_bytes(self) + allocated_bytes(self._fields)
-        if count:
+        fields, aside = self._fields, self._aside
+        total = allocated_bytes(self) + allocated_bytes(fields)
+        if isinstance(fields, dict) and fields:
+            count = min(samples, len(fields)) if samples else len(fields)
             measured = sum(
                 allocated_bytes(field) + allocated_bytes(value)
-                for field, value in islice(self._fields.items(), count)
+                for field, value in islice(fields.items(), count)
             )
-            total += measured * size // count
-        if self._index is not None:
-            total += self._index.memory_bytes()
+            total += measured * len(fields) // count
+        if aside is not None:
+            total += allocated_bytes(aside)
+            if aside.index is not None:
+                total += aside.index.memory_bytes()
         return total

@@ -1,0 +1,90 @@
+"""Small collections as one bytes object: fields with their values, written one after the other.
+
+A dict of five short fields takes about 700 bytes in CPython, most of it the headers of its parts;
+one bytes object takes 33 and its content. So small hashes are kept as
+
+    FF field FE value FF field FE value FF
+
+and searched by `bytes.find`, which at such lengths costs about what a dict costs. The two marks
+are bytes that no UTF-8 text has. Elements that contain one are not packed, which is simpler than
+to escape them; lengths before the elements would need a loop of Python's for each look-up.
+
+The functions know nothing of limits other than their own length: what they refuse is kept as a
+dict. See docs/decisions/082-packed-hashes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+# Beyond it searching and copying take longer than a dict does.
+PACKED_BYTES_MAX: Final = 1024
+# Ends every value and begins every field; alone it is the empty collection.
+EMPTY: Final = b"\xff"
+_FIELD, _VALUE = EMPTY, b"\xfe"
+
+
+def packable(element: bytes) -> bool:
+    """Whether `element` contains none of the marks."""
+    return element.isascii() or (_FIELD not in element and _VALUE not in element)
+
+
+def pack(pairs: Sequence[bytes]) -> bytes | None:
+    """Fields and values in turn as one packed bytes; None where it refuses them.
+
+    It does for a mark inside, a field that comes twice, or too much in all.
+    """
+    fields = pairs[::2]
+    packed = _FIELD + _FIELD.join(map(_VALUE.join, zip(fields, pairs[1::2], strict=True))) + _FIELD
+    size = len(fields)
+    if (
+        len(packed) > PACKED_BYTES_MAX
+        or len(set(fields)) != size
+        or packed.count(_FIELD) != size + 1
+        or packed.count(_VALUE) != size
+    ):
+        return None
+    return packed
+
+
+def unpack(packed: bytes) -> dict[bytes, bytes]:
+    """All fields with their values, in order."""
+    parts = iter(packed.replace(_VALUE, _FIELD).split(_FIELD))
+    next(parts)
+    # Nothing follows the last mark: an odd part, which zip leaves.
+    return dict(zip(parts, parts, strict=False))
+
+
+def count(packed: bytes) -> int:
+    """How many fields there are."""
+    return packed.count(_FIELD) - 1
+
+
+def find(packed: bytes, field: bytes) -> bytes | None:
+    """The value of `field`, or None."""
+    rest = packed.partition(_FIELD + field + _VALUE)[2]
+    # A field with a mark may look like the end of one value and the field after it.
+    if not rest or not packable(field):
+        return None
+    return rest.partition(_FIELD)[0]
+
+
+def put(packed: bytes, field: bytes, value: bytes) -> tuple[bytes, bool] | None:
+    """With `field` set to `value`, and whether it is new; None where the result is refused."""
+    if not (packable(field) and packable(value)):
+        return None
+    before, mark, rest = packed.partition(_FIELD + field + _VALUE)
+    if mark:
+        result = before + mark + value + rest[rest.index(_FIELD) :]
+    else:
+        result = b"%b%b\xfe%b\xff" % (packed, field, value)
+    return (result, not mark) if len(result) <= PACKED_BYTES_MAX else None
+
+
+def remove(packed: bytes, field: bytes) -> bytes | None:
+    """Without `field`; None where it is not there."""
+    before, mark, rest = packed.partition(_FIELD + field + _VALUE)
+    if not mark or not packable(field):
+        return None
+    return before + rest[rest.index(_FIELD) :]

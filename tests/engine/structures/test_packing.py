@@ -1,0 +1,82 @@
+"""Packed hashes: the same as a dict, whatever the bytes, or refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cacheapp.engine.structures import packing
+from cacheapp.engine.structures.hash import Hash
+
+# Few fields, so that they meet again, and the marks among them.
+WORDS = st.lists(st.sampled_from([b"a", b"b", b"ab", b"\xff", b"\xfe", b""]), max_size=4).map(
+    b"".join
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), WORDS, WORDS),
+        st.tuples(st.just("remove"), WORDS, st.just(b"")),
+        st.tuples(st.just("get"), WORDS, st.just(b"")),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_a_hash_does_what_a_dict_does(steps: list[tuple[str, bytes, bytes]]) -> None:
+    found, model = Hash(), dict[bytes, bytes]()
+    for name, field, value in steps:
+        if name == "put":
+            assert found.put(field, value, 512, 64) is (field not in model)
+            model[field] = value
+        elif name == "remove":
+            assert found.remove(field) is (model.pop(field, None) is not None)
+        else:
+            assert found.get(field) == model.get(field)
+        assert (len(found), found.items()) == (len(model), list(model.items()))
+    twin = found.copy()
+    twin.put(b"more", b"", 512, 64)
+    assert found.as_dict() == model
+    assert found.get_many([b"a", b"ab"]) == [model.get(b"a"), model.get(b"ab")]
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6))
+def test_many_at_once_are_the_same_as_one_by_one(pairs: list[tuple[bytes, bytes]]) -> None:
+    together, apart = Hash(), Hash()
+    added = together.put_many([part for pair in pairs for part in pair], 512, 64)
+    assert added == sum(apart.put(field, value, 512, 64) for field, value in pairs)
+    assert together.items() == apart.items()
+    assert together.encoding({}) == apart.encoding({}) == b"listpack"
+
+
+def test_a_field_is_not_found_across_two_others() -> None:
+    found = Hash()
+    found.put_many([b"a", b"1", b"b", b"2"], 512, 64)
+    assert found.get(b"a\xfe1\xffb") is None
+    assert found.remove(b"a\xfe1\xffb") is False
+    assert found.put(b"a\xfe1\xffb", b"3", 512, 64) is True
+    assert found.items() == [(b"a", b"1"), (b"b", b"2"), (b"a\xfe1\xffb", b"3")]
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [b"f", b"1", b"f", b"2"],
+        [b"f", b"\xff"],
+        [b"\xfe", b"v"],
+        [b"f", b"v" * packing.PACKED_BYTES_MAX],
+    ],
+)
+def test_what_it_cannot_hold_is_refused(pairs: list[bytes]) -> None:
+    assert packing.pack(pairs) is None
+
+
+def test_text_is_packed_and_takes_little() -> None:
+    found = Hash()
+    pairs = [part for at in range(5) for part in (b"field%d" % at, "wörter".encode())]
+    found.put_many(pairs, 512, 64)
+    assert found.memory_bytes(0) < 200
+    found.put(b"binary", b"\xff", 512, 64)
+    assert found.memory_bytes(0) > 600
+    assert found.encoding({}) == b"listpack"
