@@ -14,7 +14,7 @@ DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench upstream fuzz
+.PHONY: help demo test check bench upstream fuzz mutate commands
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,12 @@ upstream: $(DEV) ## run Django's own cache and session tests on our backend
 
 fuzz: $(DEV) ## compare 100,000 random commands on the engine and on redis-server
 	@$(BIN)/python -m tests.differential --commands 100000 $(ARGS)
+
+mutate: $(DEV) ## read a million mutated requests with the parser and with its model
+	@$(BIN)/python -m tests.server.mutate --inputs 1000000 $(ARGS)
+
+commands: $(DEV) ## write docs/commands.md from the command table
+	@$(BIN)/python -m tests.command_table
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -18,6 +18,7 @@ import cacheapp
 from cacheapp.clients.url import CLIENT_OPTIONS, SCHEMES
 from cacheapp.conf import DEFAULTS
 from cacheapp.engine.config import ENGINE_PARAMETERS
+from tests import command_table
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -134,6 +135,25 @@ def test_decisions_are_numbered_once() -> None:
     numbers = [name[:3] for name in names]
     assert [name for name in names if not re.fullmatch(r"\d{3}-[a-z0-9-]+\.md", name)] == []
     assert sorted(numbers) == sorted(set(numbers))
+
+
+def test_the_table_of_commands_is_current() -> None:
+    page = command_table.PAGE.read_text(encoding="utf-8")
+    assert page == command_table.page(), "say `make commands`"
+    assert " 7.0's" in page
+
+
+def test_nothing_is_said_to_be_missing_that_is_there() -> None:
+    names = set(command_table.redis_names())
+    assert set(command_table.PARTIAL) <= set(command_table.rows())
+    assert set(command_table.ABSENT) <= names
+    assert command_table.reason("MODULE|LIST") == command_table.reason("MODULE")
+    assert command_table.reason("GET") == "not yet"
+
+
+def test_the_differences_fit_on_half_a_page() -> None:
+    lines = (DOCS / "differences.md").read_text(encoding="utf-8").splitlines()
+    assert 10 < len(lines) <= 35
 
 
 def test_the_changelog_knows_the_version() -> None:

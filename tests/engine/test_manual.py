@@ -102,7 +102,8 @@ def test_no_page_is_for_nothing() -> None:
         "ACL|SETUSER", "BGSAVE", "CLIENT|CACHING", "CLIENT|TRACKING", "DUMP", "FUNCTION|RESTORE",
         "HEXPIRE", "HEXPIREAT", "HEXPIRETIME", "HPERSIST", "HPEXPIRE", "HPEXPIREAT",
         "HPEXPIRETIME", "HPTTL", "HTTL", "LATENCY|HISTOGRAM", "RESTORE", "SHUTDOWN", "WAITAOF",
-        "MIGRATE",
+        "MIGRATE", "FAILOVER", "MODULE|LOAD", "MODULE|LOADEX", "MODULE|UNLOAD", "PSYNC", "REPLCONF",
+        "REPLICAOF", "RESTORE-ASKING", "SLAVEOF",
     }  # fmt: skip
     assert set(pages()) - set(ROWS) <= awaited
 

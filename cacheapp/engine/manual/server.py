@@ -62,6 +62,13 @@ PAGES: dict[str, Page] = {
         history=(("7.0.0", "Several parameters."),),
     ),
     "DEBUG": page(is_system=True),
+    "FAILOVER": page(
+        optional(
+            block("target", string("host"), integer("port"), optional(token("FORCE")), after="TO")
+        ),
+        optional(token("ABORT")),
+        optional(integer("milliseconds", after="TIMEOUT")),
+    ),
     "FLUSHALL": page(
         optional(one_of("async", token("ASYNC", since="4.0.0"), token("SYNC", since="6.2.0"))),
         history=(
@@ -83,12 +90,53 @@ PAGES: dict[str, Page] = {
     "LATENCY|RESET": page(optional(repeated(string("event")))),
     "LOLWUT": page(optional(integer("version", after="VERSION"))),
     "MEMORY|USAGE": page(key(), optional(integer("count", after="SAMPLES"))),
+    "MODULE|LOAD": page(string("path"), optional(repeated(string("arg")))),
+    "MODULE|LOADEX": page(
+        string("path"),
+        optional(
+            repeated(block("configs", string("name"), string("value"), after="CONFIG"), token=True)
+        ),
+        optional(repeated(block("args", string("arg"), after="ARGS"))),
+    ),
+    "MODULE|UNLOAD": page(string("name")),
+    "PSYNC": page(string("replicationid"), integer("offset")),
+    "REPLCONF": page(is_system=True),
+    "REPLICAOF": page(
+        one_of(
+            "args",
+            block("host-port", string("host"), integer("port")),
+            block("no-one", token("NO"), token("ONE")),
+        )
+    ),
+    "RESTORE-ASKING": page(
+        key(),
+        integer("ttl"),
+        string("serialized-value"),
+        optional(token("REPLACE", since="3.0.0")),
+        optional(token("ABSTTL", since="5.0.0")),
+        optional(integer("seconds", after="IDLETIME", since="5.0.0")),
+        optional(integer("frequency", after="FREQ", since="5.0.0")),
+        history=(
+            ("3.0.0", "`REPLACE`."),
+            ("5.0.0", "`ABSTTL`."),
+            ("5.0.0", "`IDLETIME`, `FREQ`."),
+        ),
+        is_system=True,
+    ),
     "SHUTDOWN": page(
         optional(one_of("nosave_save", token("NOSAVE"), token("SAVE"))),
         optional(token("NOW", since="7.0.0")),
         optional(token("FORCE", since="7.0.0")),
         optional(token("ABORT", since="7.0.0")),
         history=(("7.0.0", "`NOW`, `FORCE`, `ABORT`."),),
+    ),
+    "SLAVEOF": page(
+        one_of(
+            "args",
+            block("host-port", string("host"), integer("port")),
+            block("no-one", token("NO"), token("ONE")),
+        ),
+        deprecated=("5.0.0", "`REPLICAOF`"),
     ),
     "SLOWLOG|GET": page(
         optional(integer("count")),

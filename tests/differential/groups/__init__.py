@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.differential.grammar import Group
 from tests.differential.groups import (
     bitmaps,
+    cluster,
     functions,
     geo,
     hashes,
@@ -39,5 +40,6 @@ GROUPS: dict[str, Group] = {
         scripting.GROUP,
         functions.GROUP,
         server.GROUP,
+        cluster.GROUP,
     )
 }

@@ -1,0 +1,121 @@
+"""`python -m tests.command_table`: writes docs/commands.md from the registry.
+
+The page says of every command of redis-server 7.0 whether the engine has the whole of it, a part,
+or nothing, and names what later versions added. Rows come from the registry; the names of Redis
+7.0's commands from the list beside this file (what its COMMAND LIST answers); what is missing, and
+why, stands here. `tests/test_docs.py` fails when the page is not what this would write.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from cacheapp.engine import registry
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
+NAMES = Path(__file__).with_name("redis_7_0_commands.txt")
+
+_NO_REPLICATION = "one process, no replication"
+# What there is of a command is Redis's; this is the rest.
+# What there is of a command is Redis's; this is the rest. A container speaks for its children.
+PARTIAL = {
+    "CLUSTER": "says that cluster support is disabled, as redis-server without a cluster",
+    "DEBUG": "what tests and tools ask for; `DEBUG HELP` lists it",
+    "MEMORY|DOCTOR": "other advice, since memory is Python's",
+    "MEMORY|MALLOC-STATS": "there is no allocator to ask, and it says so",
+    "MEMORY|STATS": "the fields about the allocator",
+    "SCRIPT|DEBUG": "`YES` and `SYNC`: there is no debugger",
+}
+ABSENT = {
+    "MIGRATE": "the engine has no sockets",
+    "FAILOVER": _NO_REPLICATION,
+    "PSYNC": _NO_REPLICATION,
+    "REPLCONF": _NO_REPLICATION,
+    "REPLICAOF": _NO_REPLICATION,
+    "SLAVEOF": _NO_REPLICATION,
+    "SYNC": _NO_REPLICATION,
+    "MODULE": "modules are C",
+}
+
+_HEAD = """\
+# Commands
+
+Written by `make commands` from the command table; do not edit. **{whole}** of redis-server 7.0's
+{total} commands are whole, {partial} in part, {absent} absent. Whole means: the replies, errors and
+effects that [the comparison](differential.md) finds equal, but for the
+[intended differences](differences.md).
+
+`—` in the last column is: whole.
+"""
+
+
+def redis_names() -> list[str]:
+    """The names of redis-server 7.0's commands, upper case, children as `CONFIG|GET`."""
+    return NAMES.read_text(encoding="utf-8").upper().split()
+
+
+def rows() -> dict[str, registry.Command]:
+    """The registry's rows by name, children's too."""
+    registry.load_commands()
+    tops = registry.rows()
+    return {row.name: row for top in tops for row in (top, *top.children.values())}
+
+
+def reason(name: str) -> str:
+    """Why a command of Redis is absent."""
+    return _of(ABSENT, name) or "not yet"
+
+
+def _of(reasons: dict[str, str], name: str) -> str:
+    """A command's own entry, or its container's."""
+    return reasons.get(name) or reasons.get(name.partition("|")[0], "")
+
+
+def page() -> str:
+    """The whole page."""
+    ours, theirs = rows(), redis_names()
+    absent = [name for name in theirs if name not in ours]
+    partial = [name for name in theirs if name in ours and _of(PARTIAL, name)]
+    head = _HEAD.format(
+        whole=len(theirs) - len(absent) - len(partial),
+        total=len(theirs),
+        partial=len(partial),
+        absent=len(absent),
+    )
+    groups = sorted({ours[name].group for name in theirs if name in ours})
+    parts = [head]
+    for group in groups:
+        lines = [_line(ours[name]) for name in theirs if name in ours and ours[name].group == group]
+        parts.append(_table(group, ("command", "since", "what it does", "missing"), lines))
+    missing = [f"| `{_shown(name)}` | {reason(name)} |" for name in absent]
+    parts.append(_table("Absent", ("command", "why"), missing))
+    later = [_line(ours[name]) for name in sorted(set(ours) - set(theirs))]
+    parts.append(_table("After 7.0", ("command", "since", "what it does", "missing"), later))
+    return "\n".join(parts)
+
+
+def _shown(name: str) -> str:
+    return name.replace("|", " ")
+
+
+def _line(row: registry.Command) -> str:
+    summary = row.summary.removesuffix(".")
+    return f"| `{_shown(row.name)}` | {row.since} | {summary} | {_of(PARTIAL, row.name) or '—'} |"
+
+
+def _table(title: str, columns: Iterable[str], lines: list[str]) -> str:
+    head = f"| {' | '.join(columns)} |"
+    rule = "|" + "---|" * len(list(columns))
+    return "\n".join([f"## {title}", "", head, rule, *lines, ""])
+
+
+def main() -> int:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
