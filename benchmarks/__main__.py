@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from benchmarks.report import render
 from benchmarks.settings import configure
 
-PARTS = ("engine", "redis", "clients", "asyncio", "memory", "server")
+PARTS = ("engine", "redis", "clients", "commands", "asyncio", "memory", "server")
 # Parts that compare with a redis-server.
 ON_REDIS = ("redis", "server")
 
@@ -65,13 +65,14 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         url = options.redis or stack.enter_context(server())
         configure(url)
-        from benchmarks import caches, clients, memory
+        from benchmarks import caches, clients, commands, memory
         from benchmarks import server as front
 
         parts = {
             "engine": lambda: [*caches.on_engine(), *caches.over_many_keys()],
             "redis": caches.on_redis,
             "clients": clients.sync,
+            "commands": commands.measure,
             "asyncio": clients.asynchronous,
             "memory": lambda: memory.measure(url),
             "server": lambda: front.measure(url or ""),

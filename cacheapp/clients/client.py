@@ -25,6 +25,7 @@ from cacheapp.clients.decoding import reply_error
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
+from cacheapp.clients.methods import HOT_METHODS
 from cacheapp.clients.pool import EngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
 from cacheapp.engine.errors import CommandError
@@ -98,13 +99,15 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
         """Have the next command open a new session (the old one is another process's, or gone)."""
         self._opening = threading.Lock()
         self._direct = None
-        for name in HOT_COMMANDS:
+        for name in (*HOT_COMMANDS, *HOT_METHODS):
             vars(self).pop(name, None)
 
     def set_response_callback(self, command: str, callback: Any) -> None:
         """Parse the command's replies with ``callback(reply, **options)``."""
         super().set_response_callback(command, callback)
-        vars(self).pop(command.lower(), None)
+        # Those of `methods` are made again when they are next used.
+        for name in (command.lower(), *HOT_METHODS):
+            vars(self).pop(name, None)
 
     def close(self) -> None:
         """End the session and, where the pool is this client's own, its connections."""
@@ -149,6 +152,10 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
             queue_mset_px(self.pipeline(), pairs, ttl_ms).execute()
         else:
             direct.set_strings(pairs, ttl_ms)
+
+
+for _name, _method in HOT_METHODS.items():
+    setattr(EngineRedis, _name, _method)
 
 
 class EnginePipeline(redis.client.Pipeline):

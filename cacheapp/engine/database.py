@@ -124,19 +124,37 @@ class Database:
 
     def read(self, key: bytes, kind: Any) -> Any:
         """As `get`, for a value of the class or classes `kind`; raises WRONGTYPE for others."""
-        value = self.get(key)
-        if value is None or isinstance(value, kind):
+        slot = self.slots.get(key)
+        engine = self.engine
+        if slot is None or (self.deadlines[slot] and self.deadlines[slot] < engine.now_ms):
+            # Missing, or due: `get` says so.
+            return self.get(key)
+        engine.stats.keyspace_hits += 1
+        if engine.touch is None:
+            self.accesses[slot] = engine.now
+        else:
+            engine.touch(self, slot)
+        value = self.values[slot]
+        if type(value) is kind or isinstance(value, kind):
             return value
         raise CommandError(WRONG_TYPE)
 
     def edit(self, key: bytes, kind: Any) -> Any:
         """The value for changing, or None; counts an access; raises WRONGTYPE for another kind."""
-        slot = self._slot(key)
-        if slot < 0:
+        slot = self.slots.get(key)
+        if slot is None:
             return None
-        self.touch_slot(slot)
+        engine = self.engine
+        deadline = self.deadlines[slot]
+        if deadline and deadline < engine.now_ms:
+            self.expire_slot(slot)
+            return None
+        if engine.touch is None:
+            self.accesses[slot] = engine.now
+        else:
+            engine.touch(self, slot)
         value = self.values[slot]
-        if isinstance(value, kind):
+        if type(value) is kind or isinstance(value, kind):
             return value
         raise CommandError(WRONG_TYPE)
 

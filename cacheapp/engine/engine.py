@@ -40,7 +40,7 @@ from cacheapp.engine.monitoring import monitor_line, redacted
 from cacheapp.engine.notifications import notify
 from cacheapp.engine.pausing import MAY_REPLICATE, Pause
 from cacheapp.engine.pubsub import PubSub
-from cacheapp.engine.registry import Command
+from cacheapp.engine.registry import COMMANDS, Command
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, Status, to_resp2
 from cacheapp.engine.scripting import Functions, Scripts
 from cacheapp.engine.session import MUTED_ONCE, Deliver, Session
@@ -76,7 +76,9 @@ class Engine:
     ) -> None:
         registry.load_commands()
         self.lock = threading.RLock()
+        self._acquire, self._release = self.lock.acquire, self.lock.release
         self.clock: Clock = clock or SystemClock()
+        self._time = self.clock.time
         self.options = parse_options(options or {})
         self.config = Config(options)
         self.stats = Stats()
@@ -98,9 +100,9 @@ class Engine:
         # DEBUG PAUSE-CRON: what the engine does on its own account waits.
         self.cron_paused = False
         self._next_session_id = 1
-        self._read_clock()
+        self.now: float = self.clock.time()
         self.started = self.now
-        self.fast_until = 0.0
+        self.fast_until = self.rest_until = 0.0
         self._next_tick = self.now
         self.run_id = os.urandom(20).hex()
         self.replication_id = os.urandom(20).hex()
@@ -173,19 +175,19 @@ class Engine:
         slow_us = config["slowlog-log-slower-than"]
         latency_ms = config["latency-monitor-threshold"]
         # A command that takes as long, in seconds, is looked at once more.
-        self._notable_seconds = math.inf
+        self.notable_seconds = math.inf
         if slow_us >= 0 and config["slowlog-max-len"]:
-            self._notable_seconds = slow_us / 1_000_000
+            self.notable_seconds = slow_us / 1_000_000
         if latency_ms:
-            self._notable_seconds = min(self._notable_seconds, latency_ms / 1000)
+            self.notable_seconds = min(self.notable_seconds, latency_ms / 1000)
         # Whether commands may take the way of `shortcuts`, until the next tick.
         self._plain = (
             not self.event_flags
             and self.touch is None
-            and self._notable_seconds >= _SHORTCUT_SECONDS_MAX
+            and self.notable_seconds >= _SHORTCUT_SECONDS_MAX
         )
         if self.monitors or tracking:
-            self._notable_seconds = -math.inf
+            self.notable_seconds = -math.inf
         self._guarded = self._limited or bool(self.monitors) or self.pause.until_ms > 0 or tracking
         if self.monitors or self.pause.until_ms:
             self._plain = False
@@ -193,12 +195,14 @@ class Engine:
         self._remarked = (
             bool(self.monitors)
             or self.pause.until_ms > 0
-            or self._notable_seconds < _SHORTCUT_SECONDS_MAX
+            or self.notable_seconds < _SHORTCUT_SECONDS_MAX
         )
         self._set_fast_until()
 
     def _set_fast_until(self) -> None:
         self.fast_until = self._next_tick if self._plain else 0.0
+        # As it, but only for the checks of `_execute`: until then none but the session's matter.
+        self.rest_until = 0.0 if self._guarded else self._next_tick
 
     # Sessions
 
@@ -245,18 +249,42 @@ class Engine:
         Returns the reply in the shape of the session's protocol (see `replies`), NO_REPLY where
         the answer was delivered, or raises CommandError.
         """
-        with self.lock:
-            self.epoch += 1
-            try:
+        self._acquire()
+        self.epoch += 1
+        try:
+            row, now = COMMANDS.get(args[0]), self._time()
+            if (
+                now >= self.rest_until
+                or row is None
+                or session.special
+                or not row.count_min <= len(args) <= row.count_max
+            ):
                 return self._execute(session, args)
-            finally:
-                self.epoch += 1
+            # What `_execute` and `call` do for a session at rest, without the calls between.
+            self.now = session.last_active = now
+            session.last_command = row.display
+            try:
+                reply = row.handler(session, *args[1:])
+            except BaseException as error:
+                self.ended(session, row, args, now, error)
+                if self.waiters.ready_keys:
+                    self.waiters.serve()
+                raise
+            self.ended(session, row, args, now)
+            if self.waiters.ready_keys:
+                self.waiters.serve()
+            if row.shaped and session.protocol == 2:
+                return to_resp2(reply)
+            return reply
+        finally:
+            self.epoch += 1
+            self._release()
 
     def _execute(self, session: Session, args: list[bytes]) -> Reply:
         self._read_clock()
         if self.now >= self._next_tick:
             self._tick()
-        session.last_active_ms = self.now_ms
+        session.last_active = self.now
         try:
             row = registry.lookup(args)
             apart = session.special and self._goes_apart(session, row)
@@ -285,24 +313,38 @@ class Engine:
 
     def call(self, session: Session, row: Command, args: list[bytes]) -> Reply:
         """Run the handler of `row` and count it; no checks (EXEC and scripts come here too)."""
-        stat = self.stats.commands.get(row.display)
-        if stat is None:
-            stat = self.stats.command(row.display)
-        started = self.clock.time()
+        started = self._time()
         try:
-            return row.handler(session, *args[row.skip :])
-        except CommandError as error:
+            reply = row.handler(session, *args[row.skip :])
+        except BaseException as error:
+            self.ended(session, row, args, started, error)
+            raise
+        self.ended(session, row, args, started)
+        return reply
+
+    def ended(
+        self,
+        session: Session,
+        row: Command,
+        args: list[bytes],
+        started: float,
+        error: BaseException | None = None,
+    ) -> None:
+        """Count a command that has run since `started`, in seconds, and what it raised."""
+        stats = self.stats
+        stat = stats.commands.get(row.display)
+        if stat is None:
+            stat = stats.command(row.display)
+        elapsed = self._time() - started
+        stat.calls += 1
+        stat.usec += elapsed * 1_000_000
+        if elapsed >= self.notable_seconds:
+            self._note(session, row, args, started, elapsed)
+        if isinstance(error, CommandError):
             stat.failed += 1
             if not error.counted:
                 error.counted = True
-                self.stats.count_error(error.code)
-            raise
-        finally:
-            elapsed = self.clock.time() - started
-            stat.calls += 1
-            stat.usec += elapsed * 1_000_000
-            if elapsed >= self._notable_seconds:
-                self._note(session, row, args, started, elapsed)
+                stats.count_error(error.code)
 
     def _note(
         self, session: Session, row: Command, args: list[bytes], started: float, elapsed: float
@@ -458,7 +500,11 @@ class Engine:
 
     def _read_clock(self) -> None:
         self.now = self.clock.time()
-        self.now_ms = int(self.now * 1000)
+
+    @property
+    def now_ms(self) -> int:
+        """`now` in whole milliseconds: few commands need it, so none pays for it."""
+        return int(self.now * 1000)
 
     def tick(self) -> None:
         """Answer waiters whose time is up, and reclaim due keys for a bounded time.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -91,6 +92,9 @@ class Command:
     is_write: bool = False
     deny_oom: bool = False
     skip: int = 1
+    # How many words a command has, the name included; no number will do for a container.
+    count_min: int = 0
+    count_max: int = 0
 
     def key_accesses(self, args: list[bytes]) -> list[KeyAccess]:
         """The position of each key in `args` (command name included), with what is done to it.
@@ -207,6 +211,8 @@ def _derive(row: Command, categories: str) -> None:
     row.is_write = "write" in row.flags
     row.deny_oom = "denyoom" in row.flags
     row.skip = 2 if "|" in row.name else 1
+    row.count_min = abs(row.arity)
+    row.count_max = row.arity if row.arity > 0 else sys.maxsize
     words = set(categories.split())
     found = {word for word in words if not word.startswith("-")}
     found.update(word for flag, word in _FLAG_CATEGORIES.items() if flag in row.flags)
@@ -228,6 +234,8 @@ def _insert(row: Command) -> None:
         parent_name, _, child_name = name.partition(b"|")
         row.parent = COMMANDS[parent_name]
         row.parent.children[child_name] = row
+        # Its children have to be looked up.
+        row.parent.count_max = 0
     else:
         # Both spellings, so that the usual lookup needs no upper().
         COMMANDS[name] = COMMANDS[name.lower()] = row

@@ -50,7 +50,7 @@ class Session:
         "front",
         "id",
         "is_script",
-        "last_active_ms",
+        "last_active",
         "last_command",
         "lib_name",
         "lib_version",
@@ -76,7 +76,8 @@ class Session:
         self.id = session_id
         self._deliver = deliver
         self.created_ms = engine.now_ms
-        self.last_active_ms = engine.now_ms
+        # When its last command began, in seconds.
+        self.last_active = engine.now
         self.last_command = "NULL"
         self.address = ""
         # None where there is no socket: clients in the engine's own process.
@@ -213,7 +214,7 @@ class Session:
             "fd": -1,
             "name": self.name.decode("utf-8", "replace"),
             "age": max(0, now_ms - self.created_ms) // 1000,
-            "idle": max(0, now_ms - self.last_active_ms) // 1000,
+            "idle": max(0, int(self.engine.now - self.last_active)),
             "flags": flags or "N",
             "db": self.db.index,
             "sub": len(self.channels),

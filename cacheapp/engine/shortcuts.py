@@ -9,13 +9,16 @@ hold while engine and session are at rest. In any state in which Redis's other c
 Reads take no lock. `Engine.epoch` is odd while anything runs under the lock and has moved on when
 it is done; a reader that finds it odd, or moved, asks again through `execute`. So a read never
 sees the middle of a transaction, and pays two attribute loads for it instead of a lock.
+
+`runner` is for all other commands: `execute` for one of them, its row looked up beforehand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from cacheapp.engine.replies import OK, Reply
+from cacheapp.engine.registry import COMMANDS
+from cacheapp.engine.replies import OK, Reply, to_resp2
 from cacheapp.engine.session import Session
 
 # Beyond it a deadline might not fit 64 bits; SET has the error for that.
@@ -25,6 +28,7 @@ Getter = Callable[[bytes], bytes | None]
 MultiGetter = Callable[[Sequence[bytes]], list[bytes | None]]
 Setter = Callable[[bytes, bytes, int], Reply]
 MultiSetter = Callable[[Iterable[tuple[bytes, bytes]], int], Reply]
+Runner = Callable[..., Reply]
 # What takes over where a shortcut does not apply: `Engine.execute`, or a front's own with its
 # own exceptions around it.
 Execute = Callable[[Session, list[bytes]], Reply]
@@ -189,3 +193,63 @@ def msetter(session: Session) -> MultiSetter:
             return OK
 
     return mset
+
+
+def runner(session: Session, name: bytes) -> Runner:
+    """A function `run(first, …)` that executes the command `name` for `session`.
+
+    The caller sees to it that the arguments, one at least, are as many as the command takes.
+    """
+    engine, row = session.engine, COMMANDS[name]
+    handler, display, shaped = row.handler, row.display, row.shaped
+    clock, execute = engine.clock.time, engine.execute
+    stats, waiters = engine.stats, engine.waiters
+    acquire, release = engine.lock.acquire, engine.lock.release
+
+    def words(*arguments: bytes | None) -> list[bytes]:
+        return [name, *[argument for argument in arguments if argument is not None]]
+
+    def run(
+        first: bytes, second: bytes | None = None, third: bytes | None = None, *rest: bytes
+    ) -> Reply:
+        acquire()
+        now = clock()
+        if now >= engine.rest_until or session.special:
+            release()
+            return execute(session, words(first, second, third, *rest))
+        engine.epoch += 1
+        try:
+            engine.now = session.last_active = now
+            session.last_command = display
+            try:
+                # Passing arguments on with a star takes as long as a short handler.
+                if second is None:
+                    reply = handler(session, first)
+                elif third is None:
+                    reply = handler(session, first, second)
+                elif not rest:
+                    reply = handler(session, first, second, third)
+                else:
+                    reply = handler(session, first, second, third, *rest)
+            except BaseException as error:
+                engine.ended(session, row, words(first, second, third, *rest), now, error)
+                if waiters.ready_keys:
+                    waiters.serve()
+                raise
+            elapsed = clock() - now
+            stat = stats.commands.get(display)
+            if stat is None or elapsed >= engine.notable_seconds:
+                engine.ended(session, row, words(first, second, third, *rest), now)
+            else:
+                stat.calls += 1
+                stat.usec += elapsed * 1_000_000
+            if waiters.ready_keys:
+                waiters.serve()
+            if shaped and session.protocol == 2:
+                return to_resp2(reply)
+            return reply
+        finally:
+            engine.epoch += 1
+            release()
+
+    return run

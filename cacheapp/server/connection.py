@@ -351,14 +351,14 @@ class Connection(asyncio.BufferedProtocol):
         session = self.session
         if self.heard:
             self.heard = False
-            session.last_active_ms = max(session.last_active_ms, now_ms)
+            session.last_active = max(session.last_active, now_ms / 1000)
         subscribed = session.is_subscribed
         limits = self._server.output_limits["pubsub" if subscribed else "normal"]
         idle = timeout_ms and not (self._blocked or subscribed)
         if self.closing_since:
             if now - self.closing_since > self._server.CLOSING_SECONDS_MAX:
                 self._transport.abort()
-        elif idle and now_ms - session.last_active_ms > timeout_ms:
+        elif idle and now_ms - session.last_active * 1000 > timeout_ms:
             self.close()
         elif limits is not None and self._over(limits, 0, now):
             self._transport.abort()

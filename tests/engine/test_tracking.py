@@ -50,7 +50,7 @@ def other(engine: Engine) -> Client:
 
 def flags(engine: Engine) -> tuple[Any, ...]:
     """What the hot paths test."""
-    return engine.event_flags, engine._guarded, engine._notable_seconds, engine.fast_until
+    return engine.event_flags, engine._guarded, engine.notable_seconds, engine.fast_until
 
 
 def test_only_while_a_client_tracks_commands_look(
@@ -61,7 +61,7 @@ def test_only_while_a_client_tracks_commands_look(
     tracker.track()
     other.track(b"BCAST")
     assert engine.fast_until == 0
-    assert engine._notable_seconds == -math.inf
+    assert engine.notable_seconds == -math.inf
     tracker.execute(b"CLIENT", b"TRACKING", b"OFF")
     assert engine.tracking.active
     engine.disconnect(other.session)

@@ -1,0 +1,173 @@
+"""The functions of `methods` answer and raise what redis-py's own methods do."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from typing import Any
+
+import pytest
+import redis
+
+from cacheapp.clients.client import EngineRedis
+from cacheapp.clients.methods import HOT_METHODS
+from cacheapp.engine.engine import Engine
+from cacheapp.engine.errors import CommandError
+
+KEYS = ("string", "number", "list", "hash", "set", "zset", "stream", "missing", b"string", 7)
+ARGUMENTS = ("a", b"b", 1, 2.5, -1, True, None, datetime.timedelta(seconds=5))
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {}, {"decode_responses": True}, {"protocol": 2}, {"legacy_responses": False},
+    {"encoding": "latin-1"},
+)  # fmt: skip
+
+
+class Stock(EngineRedis):
+    """The same client without a function of ours: redis-py's methods, and our execute_command."""
+
+    def _use_hot_commands(self, direct: Any) -> None:
+        pass
+
+
+for _name in HOT_METHODS:
+    setattr(Stock, _name, getattr(redis.Redis, _name))
+
+
+def seeded(client: EngineRedis) -> EngineRedis:
+    client.mset({"string": "text", "number": 5})
+    client.rpush("list", "a", "b", "c")
+    client.hset("hash", mapping={"a": 1, "b": 2})
+    client.sadd("set", "a", "b")
+    client.zadd("zset", {"a": 1, "b": 2.5, "c": 4})
+    client.xadd("stream", {"a": 1, "b": 2}, id="1-1")
+    client.xadd("stream", {"a": 3}, id="2-1")
+    return client
+
+
+@pytest.fixture(params=SETTINGS, ids=str)
+def clients(request: pytest.FixtureRequest, name: str) -> Any:
+    ours, stock = f"{name}-ours", f"{name}-stock"
+    yield (
+        seeded(EngineRedis.from_url(f"memory://{ours}/0", **request.param)),
+        seeded(Stock.from_url(f"memory://{stock}/0", **request.param)),
+    )
+    Engine.discard(ours)
+    Engine.discard(stock)
+
+
+def outcome(client: EngineRedis, method: str, *args: Any, **named: Any) -> Any:
+    try:
+        reply = getattr(client, method)(*args, **named)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it has to be the same
+        return type(error), str(error)
+    return type(reply), reply
+
+
+@pytest.mark.parametrize("method", HOT_METHODS)
+def test_a_method_does_what_that_of_redis_py_does(clients: Any, method: str) -> None:
+    calls: list[tuple[Any, ...]] = [()]
+    for count in (1, 2, 3, 4):
+        # All pairs of a key and an argument; of more arguments, some.
+        rotations = range(len(ARGUMENTS)) if count > 1 else (0,)
+        for key, turn in itertools.product(KEYS, rotations):
+            rest = [ARGUMENTS[(turn + step * step) % len(ARGUMENTS)] for step in range(count - 1)]
+            calls.append((key, *rest))
+    for args in calls:
+        mine, stock = (outcome(client, method, *args) for client in clients)
+        assert mine == stock, (method, args)
+    _assert_equal_state(*clients)
+
+
+@pytest.mark.parametrize(
+    ("method", "named"),
+    [
+        ("llen", {"name": "list"}),
+        ("hget", {"name": "hash", "key": "a"}),
+        ("expire", {"name": "list", "time": 100, "nx": True}),
+        ("getrange", {"key": "string", "start": 0, "end": 1}),
+        ("incr", {"name": "number", "amount": 3}),
+        ("lpop", {"name": "list", "count": 2}),
+        ("zrank", {"name": "zset", "value": "b"}),
+        ("llen", {"wrong": "list"}),
+    ],
+)
+def test_named_arguments(clients: Any, method: str, named: dict[str, Any]) -> None:
+    mine, stock = (outcome(client, method, **named) for client in clients)
+    assert mine == stock
+
+
+def _assert_equal_state(mine: EngineRedis, stock: EngineRedis) -> None:
+    assert sorted(map(str, mine.keys())) == sorted(map(str, stock.keys()))
+    for key in mine.scan_iter():
+        kind = mine.type(key)
+        assert kind == stock.type(key)
+        if kind not in (b"stream", "stream"):
+            assert mine.object("encoding", key) == stock.object("encoding", key)
+            assert mine.memory_usage(key) == stock.memory_usage(key)
+        assert (mine.pttl(key) > 0) == (stock.pttl(key) > 0)
+
+
+def test_functions_live_in_the_client_from_the_first_use_until_it_is_closed(url: str) -> None:
+    client = EngineRedis.from_url(url)
+    assert client.llen("list") == 0
+    assert "llen" not in vars(client)
+    assert client.llen("list") == 0
+    assert "llen" in vars(client)
+    client.close()
+    assert "llen" not in vars(client)
+    assert client.llen("list") == 0
+
+
+def test_a_subclass_keeps_its_own_method(url: str) -> None:
+    class Mine(EngineRedis):
+        def llen(self, name: Any) -> Any:
+            return "mine"
+
+    client = Mine.from_url(url)
+    client.ping()
+    assert client.llen("list") == "mine"
+
+
+def test_the_class_has_the_methods_of_redis_py() -> None:
+    assert EngineRedis.llen is redis.Redis.llen
+
+
+def test_a_new_callback_is_used(url: str) -> None:
+    client = EngineRedis.from_url(url)
+    client.ping()
+    assert client.llen("list") == 0
+    client.set_response_callback("LLEN", lambda reply, **options: f"{reply} items")
+    assert client.llen("list") == "0 items"
+
+
+def test_commands_are_counted_logged_and_refused_as_usual(url: str) -> None:
+    client = EngineRedis.from_url(url)
+    client.rpush("list", "a")
+    for _ in range(3):
+        client.llen("list")
+    client.set("string", "x")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        client.llen("string")
+    stats = client.info("commandstats")["cmdstat_llen"]
+    assert (stats["calls"], stats["failed_calls"], stats["rejected_calls"]) == (4, 1, 0)
+    assert stats["usec"] >= 0
+    client.config_set("slowlog-log-slower-than", 0)
+    client.llen("list")
+    assert client.slowlog_get(1)[0]["command"] == b"LLEN list"
+    client.config_set("maxmemory", 1)
+    with pytest.raises(redis.ResponseError, match="maxmemory"):
+        client.rpush("list", "b")
+    assert client.llen("list") == 1
+
+
+def test_a_waiting_client_is_served(url: str, name: str) -> None:
+    client = EngineRedis.from_url(url)
+    client.ping()
+    engine = Engine.shared(name)
+    delivered: list[Any] = []
+    waiting = engine.connect(delivered.append)
+    engine.execute(waiting, [b"BLPOP", b"list", b"0"])
+    assert client.rpush("list", "a", "b") == 2
+    assert delivered == [[b"list", b"a"]]
+    with pytest.raises(CommandError):
+        engine.execute(waiting, [b"LLEN"])
