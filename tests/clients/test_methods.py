@@ -11,6 +11,7 @@ import redis
 
 from cacheapp.clients.client import EngineRedis
 from cacheapp.clients.methods import HOT_METHODS
+from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
 
@@ -45,14 +46,12 @@ def seeded(client: EngineRedis) -> EngineRedis:
 
 
 @pytest.fixture(params=SETTINGS, ids=str)
-def clients(request: pytest.FixtureRequest, name: str) -> Any:
-    ours, stock = f"{name}-ours", f"{name}-stock"
-    yield (
-        seeded(EngineRedis.from_url(f"memory://{ours}/0", **request.param)),
-        seeded(Stock.from_url(f"memory://{stock}/0", **request.param)),
-    )
-    Engine.discard(ours)
-    Engine.discard(stock)
+def clients(request: pytest.FixtureRequest) -> Any:
+    """Both kinds, each on an engine whose time stands still."""
+    return [
+        seeded(kind(engine=Engine(clock=ManualClock()), **request.param))
+        for kind in (EngineRedis, Stock)
+    ]
 
 
 def outcome(client: EngineRedis, method: str, *args: Any, **named: Any) -> Any:
