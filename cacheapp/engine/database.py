@@ -28,6 +28,7 @@ from cacheapp.engine.values import STRING, entry_bytes, string_bytes
 if TYPE_CHECKING:
     from cacheapp.engine.blocking import Waiter
     from cacheapp.engine.engine import Engine
+    from cacheapp.engine.fieldexpiry import FieldDeadlines
     from cacheapp.engine.session import Session
 
 # The cursor's low bits are the slot, the rest the generation.
@@ -51,6 +52,7 @@ class Database:
         "accesses",
         "deadlines",
         "engine",
+        "field_deadlines",
         "free",
         "generation",
         "index",
@@ -82,6 +84,8 @@ class Database:
         # Estimated bytes of each slot; kept only under a memory limit.
         self.sizes: array[int] | None = None
         self.free: list[int] = []
+        # Hashes with deadlines of fields; None until there is one.
+        self.field_deadlines: FieldDeadlines | None = None
         self.volatile = 0
         self.sweep = 0
 
@@ -203,11 +207,17 @@ class Database:
             return
         if self.waiters and key in self.waiters:
             self.engine.waiters.changed(self, key, self.values[slot])
+        if self.field_deadlines is not None:
+            self.field_deadlines.forget(key)
         self.values[slot] = value
         if not keep_deadline and self.deadlines[slot]:
             self.deadlines[slot] = 0
             self.volatile -= 1
         self.touch_slot(slot)
+
+    def replace(self, key: bytes, value: Any) -> None:
+        """Let another representation of the same value take its place; no change to anybody."""
+        self.values[self.slots[key]] = value
 
     def insert(self, key: bytes, value: Any, access: float) -> int:
         """Give the new `key` a slot; `access` is its first access number."""
@@ -232,6 +242,8 @@ class Database:
         assert key is not None
         if self.waiters and key in self.waiters:
             self.engine.waiters.changed(self, key, self.values[slot])
+        if self.field_deadlines is not None:
+            self.field_deadlines.forget(key)
         del self.slots[key]
         self.keys[slot] = None
         self.values[slot] = None
@@ -463,7 +475,7 @@ class Database:
         other.touch_watchers(self)
         for name in (
             "slots", "keys", "values", "deadlines", "accesses", "sizes", "free", "volatile",
-            "sweep",
+            "sweep", "field_deadlines",
         ):  # fmt: skip
             mine, theirs = getattr(self, name), getattr(other, name)
             setattr(self, name, theirs)

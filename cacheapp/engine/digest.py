@@ -27,6 +27,10 @@ def _sha1(data: bytes) -> int:
     return int.from_bytes(hashlib.sha1(data, usedforsecurity=False).digest(), "big")
 
 
+# Redis 7.4's, for each field with a deadline (so two of them cancel each other out).
+_FIELD_EXPIRES = _sha1(b"!!hexpire!!")
+
+
 def _mix(digest: int, data: bytes) -> int:
     """Chain `data` into `digest`: the order of calls matters."""
     return _sha1((digest ^ _sha1(data)).to_bytes(_SIZE, "big"))
@@ -67,6 +71,8 @@ def _value_number(database: Database, key: bytes, digest: int) -> int:
     elif isinstance(value, Hash):
         digest = _mix(digest, struct.pack(">I", _HASH))
         digest = _unordered(digest, value.items())
+        for _, _, deadline in value.entries():
+            digest ^= _FIELD_EXPIRES if deadline else 0
     elif isinstance(value, Stream):
         digest = _stream(_mix(digest, struct.pack(">I", _STREAM)), value)
     if database.deadline(key) > 0:

@@ -63,6 +63,11 @@ MIN_MAX_NOT_FLOAT = "ERR min or max is not a float"
 MIN_MAX_NOT_STRING = "ERR min or max not valid string range item"
 BIT_OFFSET = "ERR bit offset is not an integer or out of range"
 BIT_VALUE = "ERR bit is not an integer or out of range"
+FIELDS_MISSING = "ERR Mandatory argument FIELDS is missing or not at the right position"
+FIELDS_NOT_POSITIVE = "ERR Parameter `numFields` should be greater than 0"
+FIELDS_NOT_COUNTED = "ERR Number of fields must be a positive integer"
+FIELDS_MISMATCH = "ERR The `numfields` parameter must match the number of arguments"
+NEGATIVE_EXPIRE = "ERR invalid expire time, must be >= 0"
 DEBUG_NOT_ALLOWED = (
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
     "run it from a local connection, otherwise you need to set this option in the configuration "

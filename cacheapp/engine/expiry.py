@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cacheapp.engine.fieldexpiry import reclaim_fields
+
 if TYPE_CHECKING:
     from cacheapp.engine.database import Database
     from cacheapp.engine.engine import Engine
@@ -28,6 +30,8 @@ def expire_cycle(engine: Engine) -> bool:
     for database in engine.databases:
         if database.volatile:
             go_on |= _sweep(database, started + budget)
+        if database.field_deadlines is not None:
+            go_on |= reclaim_fields(database, started + budget)
         database.compact_if_sparse()
     engine.stats.expire_cycle_ms += (engine.clock.time() - started) * 1000
     return go_on

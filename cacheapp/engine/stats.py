@@ -25,6 +25,7 @@ class Stats:
         "evicted_keys",
         "expire_cycle_ms",
         "expired_keys",
+        "expired_subkeys",
         "fast_gets",
         "fast_mgets",
         "fast_sets",
@@ -42,6 +43,8 @@ class Stats:
         self.errors: dict[str, int] = {}
         self.connections_received = 0
         self.expired_keys = 0
+        # Fields of hashes.
+        self.expired_subkeys = 0
         self.evicted_keys = 0
         self.expire_cycle_ms = 0.0
         # Counted by `shortcuts` and `native`; `settle` folds them into the counters of GET, MGET,

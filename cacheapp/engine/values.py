@@ -17,6 +17,7 @@ from typing import Any, Final
 from cacheapp.engine.arguments import is_canonical_int
 from cacheapp.engine.config import Config
 from cacheapp.engine.structures.allocated import allocated_bytes
+from cacheapp.engine.structures.expiringhash import ExpiringHash
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.structures.set import Set
 from cacheapp.engine.structures.sortedset import SortedSet
@@ -31,6 +32,7 @@ _TYPE_NAMES: dict[type, bytes] = {
     int: b"string",
     deque: b"list",
     Hash: b"hash",
+    ExpiringHash: b"hash",
     Set: b"set",
     SortedSet: b"zset",
     Stream: b"stream",

@@ -13,10 +13,12 @@ from cacheapp.engine.errors import (
     CommandError,
     wrong_arity,
 )
+from cacheapp.engine.fieldexpiry import drop_due
 from cacheapp.engine.longdouble import ZERO, add, format_long_double, parse_long_double
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Pairs, Reply
 from cacheapp.engine.session import Session
+from cacheapp.engine.structures.expiringhash import ExpiringHash
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.walking import picks, random_count, scan_options
 
@@ -45,13 +47,14 @@ def _store(ctx: Session, key: bytes, pairs: tuple[bytes, ...], name: str) -> int
 
 
 def _put(ctx: Session, key: bytes, field: bytes, value: bytes, event: bytes) -> None:
-    """Set one field, and announce it as `event`."""
+    """Set one field, which keeps its deadline if it has one, and announce it as `event`."""
     db, limits = ctx.db, ctx.engine.config.values
     found: Hash | None = db.edit(key, Hash)
     if found is None:
         found = Hash()
         db.put(key, found)
-    found.put(field, value, limits["hash-max-listpack-entries"], limits["hash-max-listpack-value"])
+    put = found.update if type(found) is ExpiringHash else found.put
+    put(field, value, limits["hash-max-listpack-entries"], limits["hash-max-listpack-value"])
     db.changed(key, event)
 
 
@@ -80,6 +83,8 @@ def hmset(ctx: Session, key: bytes, *pairs: bytes) -> Reply:
 )  # fmt: skip
 def hsetnx(ctx: Session, key: bytes, field: bytes, value: bytes) -> Reply:
     found: Hash | None = ctx.db.edit(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, (field,))
     if found is not None and field in found:
         return 0
     _put(ctx, key, field, value, b"hset")
@@ -92,6 +97,8 @@ def hsetnx(ctx: Session, key: bytes, field: bytes, value: bytes) -> Reply:
 )  # fmt: skip
 def hget(ctx: Session, key: bytes, field: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, (field,))
     return None if found is None else found.get(field)
 
 
@@ -102,6 +109,8 @@ def hget(ctx: Session, key: bytes, field: bytes) -> Reply:
 )  # fmt: skip
 def hmget(ctx: Session, key: bytes, *fields: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, fields)
     return [None] * len(fields) if found is None else found.get_many(fields)
 
 
@@ -113,6 +122,8 @@ def hmget(ctx: Session, key: bytes, *fields: bytes) -> Reply:
 )  # fmt: skip
 def hgetall(ctx: Session, key: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        found = found.alive(ctx.engine.now_ms)
     return {} if found is None else found.as_dict()
 
 
@@ -123,6 +134,8 @@ def hgetall(ctx: Session, key: bytes) -> Reply:
 )  # fmt: skip
 def hkeys(ctx: Session, key: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        found = found.alive(ctx.engine.now_ms)
     return [] if found is None else found.fields()
 
 
@@ -133,6 +146,8 @@ def hkeys(ctx: Session, key: bytes) -> Reply:
 )  # fmt: skip
 def hvals(ctx: Session, key: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        found = found.alive(ctx.engine.now_ms)
     return [] if found is None else found.values()
 
 
@@ -151,6 +166,8 @@ def hlen(ctx: Session, key: bytes) -> Reply:
 )  # fmt: skip
 def hexists(ctx: Session, key: bytes, field: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, (field,))
     return int(found is not None and field in found)
 
 
@@ -160,6 +177,8 @@ def hexists(ctx: Session, key: bytes, field: bytes) -> Reply:
 )  # fmt: skip
 def hstrlen(ctx: Session, key: bytes, field: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, (field,))
     return 0 if found is None else len(found.get(field) or b"")
 
 
@@ -185,6 +204,8 @@ def hdel(ctx: Session, key: bytes, *fields: bytes) -> Reply:
 def hincrby(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply:
     increment = parse_int(amount)
     found: Hash | None = ctx.db.edit(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, (field,))
     current = None if found is None else found.get(field)
     total = increment + (0 if current is None else parse_int(current, _NOT_AN_INTEGER))
     if not INT64_MIN <= total <= INT64_MAX:
@@ -203,6 +224,8 @@ def hincrbyfloat(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply
     if increment is None:
         raise CommandError(_NOT_FINITE)
     found: Hash | None = ctx.db.edit(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, (field,))
     current = None if found is None else found.get(field)
     total = add(increment, ZERO if current is None else parse_long_double(current, _NOT_A_FLOAT))
     if total is None:
@@ -212,6 +235,15 @@ def hincrbyfloat(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply
     return text
 
 
+def _all_alive(ctx: Session, key: bytes) -> Hash | None:
+    """The hash at `key` after its due fields were taken out; None where none is left."""
+    found: Hash | None = ctx.db.read(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found)
+        return found or None
+    return found
+
+
 @command(
     "HRANDFIELD", arity=-2, flags="readonly", keys=(1, 1, 1), key_flags="RO access", group="hash",
     since="6.2.0", complexity="O(N) for N fields returned",
@@ -219,10 +251,10 @@ def hincrbyfloat(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply
 )  # fmt: skip
 def hrandfield(ctx: Session, key: bytes, raw_count: bytes | None = None, *options: bytes) -> Reply:
     if raw_count is None:
-        found: Hash | None = ctx.db.read(key, Hash)
+        found = _all_alive(ctx, key)
         return None if found is None else found.random_field()
     count, with_values = random_count(raw_count, options, b"WITHVALUES")
-    found = ctx.db.read(key, Hash)
+    found = _all_alive(ctx, key)
     if found is None or not count:
         return []
     fields = found.random_fields(*picks(count))
@@ -245,6 +277,9 @@ def hscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> Reply:
         return [b"0", []]
     count, matches = scan_options(options)
     following, fields = found.scan(position, count)
+    if type(found) is ExpiringHash:
+        now_ms = ctx.engine.now_ms
+        fields = [field for field in fields if not found.is_due(field, now_ms)]
     if matches is not None:
         fields = [field for field in fields if matches(field)]
     held = found.as_mapping()

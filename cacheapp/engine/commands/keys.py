@@ -12,6 +12,7 @@ from cacheapp.engine.errors import (
     SYNTAX,
     CommandError,
 )
+from cacheapp.engine.fieldexpiry import expect_fields
 from cacheapp.engine.keyspecs import key_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply, Status
@@ -99,6 +100,7 @@ def _transfer(
     value, deadline = origin.peek(key), origin.deadline(key)
     target.discard(new_key)
     target.put(new_key, value)
+    expect_fields(target, new_key, value)
     if deadline:
         target.set_deadline(new_key, deadline)
     origin.discard(key)
@@ -129,7 +131,8 @@ def copy(ctx: Session, source: bytes, target: bytes, *options: bytes) -> Reply:
         return 0
     deadline = ctx.db.deadline(source)
     target_db.discard(target)
-    target_db.put(target, values.copy(value))
+    target_db.put(target, twin := values.copy(value))
+    expect_fields(target_db, target, twin)
     if deadline:
         target_db.set_deadline(target, deadline)
     target_db.changed(target, b"copy_to")

@@ -95,6 +95,7 @@ def _stats(ctx: Session) -> Section:
     return {
         "total_connections_received": stats.connections_received,
         "total_commands_processed": stats.commands_processed,
+        "expired_subkeys": stats.expired_subkeys,
         "expired_keys": stats.expired_keys,
         "expire_cycle_cpu_milliseconds": int(stats.expire_cycle_ms),
         "evicted_keys": stats.evicted_keys,
@@ -158,7 +159,8 @@ def _cluster(_ctx: Session) -> Section:
 
 def _keyspace(ctx: Session) -> Section:
     return {
-        f"db{db.index}": f"keys={len(db)},expires={db.volatile},avg_ttl={db.average_ttl_ms()}"
+        f"db{db.index}": f"keys={len(db)},expires={db.volatile},avg_ttl={db.average_ttl_ms()},"
+        f"subexpiry={len(db.field_deadlines or ())}"
         for db in ctx.engine.databases
         if len(db)
     }

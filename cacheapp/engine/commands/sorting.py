@@ -17,6 +17,7 @@ from cacheapp.engine.keyspecs import KeyAccess, access, key_at, keys_somewhere
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
+from cacheapp.engine.structures.expiringhash import ExpiringHash
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.structures.set import Set
 from cacheapp.engine.structures.sortedset import SortedSet
@@ -82,6 +83,8 @@ def _look_up(ctx: Session, pattern: bytes, element: bytes) -> bytes | None:
         postfix, arrow = rest, b""
     value: Any = ctx.db.get(prefix + element + postfix)
     if arrow:
+        if isinstance(value, ExpiringHash) and value.is_due(name, ctx.engine.now_ms):
+            return None
         return value.get(name) if isinstance(value, Hash) else None
     return string_bytes(value) if isinstance(value, STRING) else None
 

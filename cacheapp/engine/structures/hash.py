@@ -13,7 +13,7 @@ are `expiringhash`'s.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from cacheapp.engine.structures import packing
@@ -40,9 +40,6 @@ class Hash:
 
     # Two slots and the header of the garbage collector fill 48 bytes.
     __slots__ = ("_aside", "_fields")
-
-    # Whether fields may have deadlines.
-    volatile = False
 
     def __init__(self) -> None:
         self._fields: bytes | dict[bytes, bytes] = packing.EMPTY
@@ -150,6 +147,10 @@ class Hash:
         """All fields with their values, to be read only."""
         fields = self._fields
         return packing.unpack(fields) if isinstance(fields, bytes) else fields
+
+    def entries(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """All fields with their values and deadlines (0, as here there are none)."""
+        return ((field, value, 0) for field, value in self.items())
 
     @property
     def packed(self) -> bool:
