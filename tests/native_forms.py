@@ -32,7 +32,8 @@ class Side:
         """The reply, or the error's text."""
         try:
             if self.native:
-                return script.run(self.client, keys, arguments)
+                reply = script.run(self.client, keys, arguments)
+                return list(reply) if isinstance(reply, tuple) else reply
             return script.evaluate(self.client, keys, arguments)
         except ResponseError as error:
             return f"error: {str(error).partition(' script: ')[0]}"
@@ -50,7 +51,15 @@ class BothForms:
     """Two sides that are given the same: `run` compares their replies, `same_data` the rest."""
 
     def __init__(self, now: float = 1_000_000.0) -> None:
+        self._now = now
         self.sides = [Side(native=False, now=now), Side(native=True, now=now)]
+
+    def begin(self) -> BothForms:
+        """Both empty again, at the time at which they began; for one more example."""
+        for side in self.sides:
+            side.client.flushall()
+            side.clock.set(self._now)
+        return self
 
     def command(self, *args: Any) -> None:
         """Run a command on both."""

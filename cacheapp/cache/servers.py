@@ -36,10 +36,13 @@ class Server:
         self.in_process: bool = self._client.runs_in_process
         #: Goes before each key, with what the part itself puts there.
         self.prefix: str = backend.key_prefix
+        self._sync: Any = None
 
     def client(self) -> Any:
         """Return the process's redis-py client."""
-        return self._client.get_client(write=True)
+        if self._sync is None:
+            self._sync = self._client.get_client(write=True)
+        return self._sync
 
     def async_client(self) -> Any:
         """Return the running loop's redis.asyncio client."""

@@ -95,7 +95,7 @@ def run_script(script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) 
     """The steps that run a script, or its native form on an engine; the result is its reply."""
 
     def ask(client: Any) -> Any:
-        if script.native is not None and isinstance(client, NativeScripts):
+        if script.has_form and isinstance(client, NativeScripts):
             return client.run_script(script, keys, arguments)
         return client.evalsha(script.sha, len(keys), *keys, *arguments)
 

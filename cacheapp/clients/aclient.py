@@ -17,13 +17,11 @@ import redis.asyncio
 import redis.asyncio.client
 
 from cacheapp.clients.bytelevel import ByteCommands
-from cacheapp.clients.decoding import reply_error
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.pool import AsyncEngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
-from cacheapp.engine.errors import CommandError
 from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["AsyncEnginePipeline", "AsyncEngineRedis"]
@@ -79,6 +77,7 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
             direct,
             functools.partial(redis.asyncio.Redis.set, myself),
             functools.partial(redis.asyncio.Redis.mget, myself),
+            functools.partial(AsyncEngineRedis.update, myself),
         )
         # A subclass's own method is not to be hidden.
         for name, function in functions.items():
@@ -114,11 +113,8 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
     ) -> Any:
         """Run a script in its native form where the engine allows it; see ``scripts.Script``."""
         direct = self._direct or await self._open()
-        if direct is not None and script.native is not None and self._replies_are_bytes:
-            try:
-                reply = direct.run_native(script.native, keys, arguments)
-            except CommandError as error:
-                raise reply_error(error) from None
+        if direct is not None and self._replies_are_bytes:
+            reply = direct.run_form(script, keys, arguments)
             if reply is not NOT_NATIVE:
                 return reply
         return await script.aevaluate(self, keys, arguments)

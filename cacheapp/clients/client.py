@@ -21,14 +21,12 @@ import redis
 import redis.client
 
 from cacheapp.clients.bytelevel import ByteCommands
-from cacheapp.clients.decoding import reply_error
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.methods import HOT_METHODS
 from cacheapp.clients.pool import EngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
-from cacheapp.engine.errors import CommandError
 from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["EnginePipeline", "EngineRedis"]
@@ -89,6 +87,7 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
             direct,
             functools.partial(redis.Redis.set, myself),
             functools.partial(redis.Redis.mget, myself),
+            functools.partial(EngineRedis.update, myself),
         )
         # A subclass's own method is not to be hidden.
         for name, function in functions.items():
@@ -129,11 +128,8 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
     def run_script(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         """Run a script in its native form where the engine allows it; see ``scripts.Script``."""
         direct = self._direct or self._open()
-        if direct is not None and script.native is not None and self._replies_are_bytes:
-            try:
-                reply = direct.run_native(script.native, keys, arguments)
-            except CommandError as error:
-                raise reply_error(error) from None
+        if direct is not None and self._replies_are_bytes:
+            reply = direct.run_form(script, keys, arguments)
             if reply is not NOT_NATIVE:
                 return reply
         return script.evaluate(self, keys, arguments)

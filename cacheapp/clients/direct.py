@@ -16,8 +16,9 @@ from redis.exceptions import ExecAbortError, ResponseError
 
 from cacheapp.clients.base import Settings
 from cacheapp.clients.decoding import decode_bytes, reply_error
+from cacheapp.clients.scripts import Script
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.native import runner
+from cacheapp.engine.native import NOT_NATIVE, runner, update_slowly
 from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import getter, msetter
 
@@ -60,12 +61,12 @@ class DirectSession:
     __slots__ = (
         "_callbacks",
         "_get",
+        "_run_native",
         "connection",
         "decode",
         "encode",
         "engine",
         "mset",
-        "run_native",
         "session",
     )
 
@@ -75,7 +76,7 @@ class DirectSession:
         self.session: Session = connection.session
         self.session.direct = True
         self.mset = msetter(self.session)
-        self.run_native = runner(self.session)
+        self._run_native = runner(self.session)
         self._get = getter(self.session)
         self._callbacks = callbacks
         self.encode = connection.encode
@@ -102,6 +103,17 @@ class DirectSession:
                 return options[EMPTY_RESPONSE]
             raise reply_error(error) from None
         return self._parsed(reply, args[0], options)
+
+    def run_form(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
+        """Run a script's native form and return its reply, or NOT_NATIVE. Raises ResponseError."""
+        try:
+            if script.update is not None:
+                return update_slowly(self.session, script.update, keys[0], arguments)
+            if script.native is not None:
+                return self._run_native(script.native, keys, arguments)
+        except CommandError as error:
+            raise reply_error(error) from None
+        return NOT_NATIVE
 
     def _parsed(self, reply: Any, name: Any, options: dict[str, Any]) -> Any:
         decode = decode_bytes if NEVER_DECODE in options else self.decode

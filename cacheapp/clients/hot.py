@@ -15,13 +15,17 @@ from redis._parsers.helpers import get_response_callbacks
 from cacheapp.clients.decoding import reply_error
 from cacheapp.clients.direct import DirectSession
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.native import updater
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import getter, mgetter, setter
 
 __all__ = ["HOT_COMMANDS", "hot_commands"]
 
-HOT_COMMANDS = ("get", "set", "mget", "fetch", "fetch_many", "store", "store_many")
+HOT_COMMANDS = (
+    *("get", "set", "mget"),
+    *("fetch", "fetch_many", "store", "store_many", "update"),
+)
 
 Method = Callable[..., Any]
 
@@ -31,12 +35,15 @@ _SET_CALLBACK = get_response_callbacks(None, True)["SET"]
 _TTL_MS_MAX = 2**53
 
 
-def hot_commands(direct: DirectSession, whole_set: Method, whole_mget: Method) -> dict[str, Method]:
-    """Return the functions by name; ``whole_set`` and ``whole_mget`` are redis-py's methods.
+def hot_commands(
+    direct: DirectSession, whole_set: Method, whole_mget: Method, whole_update: Method
+) -> dict[str, Method]:
+    """Return the functions by name; ``whole_set`` … are the methods that they stand in for.
 
     Commands whose replies a client parses in another way than redis-py are not among them.
     """
     found = byte_commands(direct)
+    found["update"] = updater(direct.session, whole_update)
     if direct.callback("GET") is None:
         found["get"] = hot_get(direct)
     if direct.callback("SET") is _SET_CALLBACK:

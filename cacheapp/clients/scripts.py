@@ -18,10 +18,12 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-__all__ = ["Native", "NativeScripts", "Script"]
+__all__ = ["Native", "NativeScripts", "Script", "Update"]
 
 #: ``native(call, now_us, keys, arguments)``; see ``cacheapp.engine.native``.
 Native = Callable[[Callable[..., Any], int, Sequence[bytes], Sequence[Any]], Any]
+#: ``update(held, now_us, arguments)`` for the one string that a script is about; see there.
+Update = Callable[[bytes | None, int, Sequence[Any]], tuple[Any, bytes | None, int]]
 
 
 class NativeScripts:
@@ -34,36 +36,47 @@ class NativeScripts:
         """Run the script's native form, or the script itself where the engine asks for it."""
         raise NotImplementedError
 
+    def update(self, script: Script, key: bytes, arguments: Sequence[Any]) -> Any:
+        """Run a script that is about the one string at ``key``; the hot form of ``run_script``."""
+        return self.run_script(script, (key,), arguments)
+
 
 class Script:
     """A Lua script and its native form. ``text`` is its source.
 
-    ``sha`` is the digest by which servers know it. Keys are bytes; arguments bytes, str or
-    numbers, which reach a Lua script as text and a native form as they are. Replies are those of
-    EVALSHA: a native form returns bytes, int, None or lists of them.
+    The form is a ``native`` function, or an ``update`` of the string at the one key. ``sha`` is the
+    digest by which servers know it. Keys are bytes; arguments bytes, str or numbers, which reach a
+    Lua script as text and a native form as they are. Replies are those of EVALSHA: a native form
+    returns bytes, int, None or sequences of them.
     """
 
-    __slots__ = ("native", "sha", "text")
+    __slots__ = ("has_form", "native", "sha", "text", "update")
 
-    def __init__(self, text: str, native: Native | None = None) -> None:
+    def __init__(
+        self, text: str, native: Native | None = None, update: Update | None = None
+    ) -> None:
         self.text = text
         self.native = native
+        self.update = update
+        self.has_form = not (native is None and update is None)
         self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     @classmethod
-    def load(cls, path: Path, native: Native | None = None) -> Script:
+    def load(cls, path: Path, native: Native | None = None, update: Update | None = None) -> Script:
         """Return the script whose source is the file at ``path``."""
-        return cls(path.read_text(encoding="utf-8"), native)
+        return cls(path.read_text(encoding="utf-8"), native, update)
 
     def run(self, client: Any, keys: Sequence[bytes], arguments: Sequence[Any] = ()) -> Any:
         """Run it on a ``redis.Redis`` and return its reply. Raises redis-py's exceptions."""
-        if self.native is not None and isinstance(client, NativeScripts):
+        if self.has_form and isinstance(client, NativeScripts):
+            if self.update is not None:
+                return client.update(self, keys[0], arguments)
             return client.run_script(self, keys, arguments)
         return self.evaluate(client, keys, arguments)
 
     async def arun(self, client: Any, keys: Sequence[bytes], arguments: Sequence[Any] = ()) -> Any:
         """Run it on a ``redis.asyncio.Redis``; see ``run``."""
-        if self.native is not None and isinstance(client, NativeScripts):
+        if self.has_form and isinstance(client, NativeScripts):
             return await client.run_script(self, keys, arguments)
         return await self.aevaluate(client, keys, arguments)
 

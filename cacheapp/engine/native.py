@@ -9,6 +9,9 @@ It is run only where nobody could tell it from EVALSHA: not for a session inside
 ACL or muted, nor while MONITOR, CLIENT PAUSE or a very low slowlog threshold would have to see it,
 nor where memory is short. There `run` returns NOT_NATIVE, and the caller sends the script.
 
+Most of what needs to be atomic is smaller: look at one string, decide, replace it. `updater` does
+that with a function of the string, the time and the arguments, which knows no commands at all.
+
 Left out on purpose: the checks of arguments that `Engine.execute` makes. A native form is code of
 this package, and its commands are right.
 """
@@ -30,6 +33,9 @@ Call = Callable[..., Reply]
 # call, microseconds since the epoch, keys, arguments (as the caller gave them) -> result.
 Native = Callable[[Call, int, Sequence[bytes], Sequence[Any]], Any]
 Runner = Callable[[Native, Sequence[bytes], Sequence[Any]], Any]
+# The string at the key or None, microseconds, arguments -> result, the new string or None to leave
+# the old one, milliseconds until it is due.
+Update = Callable[[bytes | None, int, Sequence[Any]], tuple[Any, bytes | None, int]]
 
 # What `run` returns instead of having run.
 NOT_NATIVE = object()
@@ -63,3 +69,76 @@ def runner(session: Session) -> Runner:
             release()
 
     return run
+
+
+def updater(session: Session, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """A function `update(script, key, arguments)`: GET, `script.update` decides, SET with PX.
+
+    It is one command, and returns what the script's function does. While the engine is at rest it
+    goes to the columns itself, as `shortcuts` do; else it hands the call to `otherwise`.
+    """
+    engine = session.engine
+    clock, stats = engine.clock.time, engine.stats
+    acquire, release = engine.lock.acquire, engine.lock.release
+
+    def update(script: Any, key: bytes, arguments: Sequence[Any]) -> Any:
+        acquire()
+        try:
+            now = clock()
+            db = session.db
+            if now < engine.fast_until and db.sizes is None and not (db.waiters or session.special):
+                slot, held = db.slots.get(key), None
+                if slot is not None:
+                    held, deadline = db.values[slot], db.deadlines[slot]
+                    if deadline and deadline < now * 1000.0:
+                        held = None
+                if held is None or type(held) is bytes:
+                    result, value, ttl_ms = script.update(held, int(now * 1_000_000), arguments)
+                    stats.native_scripts += 1
+                    if value is None:
+                        return result
+                    engine.epoch += 1
+                    if slot is None:
+                        slot = db.insert(key, value, now)
+                    else:
+                        db.values[slot] = value
+                        db.accesses[slot] = now
+                    if not db.deadlines[slot]:
+                        db.volatile += 1
+                    db.deadlines[slot] = int(now * 1000) + ttl_ms
+                    engine.dirty += 1
+                    if db.watchers:
+                        db.touch_watchers_of(key)
+                    engine.epoch += 1
+                    return result
+        finally:
+            release()
+        return otherwise(script, key, arguments)
+
+    return update
+
+
+def update_slowly(session: Session, decide: Update, key: bytes, arguments: Sequence[Any]) -> Any:
+    """What `updater` does, for an engine in any state: the result, or NOT_NATIVE.
+
+    Raises CommandError for a key of another type.
+    """
+    engine, db = session.engine, session.db
+    with engine.lock:
+        if session.special or not engine.allows_native():
+            return NOT_NATIVE
+        engine.epoch += 1
+        try:
+            held = db.read_string(key)
+            result, value, ttl_ms = decide(held, int(engine.now * 1_000_000), arguments)
+            if value is not None:
+                db.put(key, value)
+                db.set_deadline(key, engine.now_ms + ttl_ms)
+                db.changed(key, b"set")
+                db.notify(b"expire", key)
+            return result
+        finally:
+            if engine.waiters.ready_keys:
+                engine.waiters.serve()
+            engine.stats.native_scripts += 1
+            engine.epoch += 1

@@ -1,0 +1,1 @@
+"""Rate limits: rules over requests, and a limiter for anything else."""

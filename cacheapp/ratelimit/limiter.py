@@ -1,0 +1,309 @@
+"""``Limiter``: one rule's rates over identities, on a server, with an answer for its absence.
+
+It knows nothing of requests. An identity is any text that names who is counted (an address, a
+user); the key is a digest of it, so it has one length whatever a client sends, and a dump of the
+server does not show addresses. The hot path of an allowed check is one script, one round trip; of a
+refused one, with the memo, nothing at all.
+
+The memo remembers, in this process, that an identity is over its limit until a moment that the
+algorithm knows. It is bounded, and it forgets sooner than `MEMO_SECONDS_MAX`, so that a reset from
+elsewhere takes effect.
+
+While the server does not answer, `on_failure` says what happens: ``open`` admits, ``closed``
+refuses, ``local`` counts in an engine of this process.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from hashlib import blake2b
+from time import monotonic
+from typing import Any, Final
+
+from django.core.exceptions import ImproperlyConfigured
+
+from cacheapp.cache.servers import SERVER_ERRORS, server_of
+from cacheapp.clients.factory import get_client
+from cacheapp.ratelimit.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
+from cacheapp.ratelimit.decision import LOCAL, MEMO, OUTAGE, Decision
+from cacheapp.ratelimit.rates import Rate, parse_rates
+
+logger = logging.getLogger("cacheapp.ratelimit")
+
+ON_FAILURE: Final = ("open", "closed", "local")
+#: Seconds for which a refusal is remembered at most.
+MEMO_SECONDS_MAX: Final = 5.0
+#: Identities that a limiter remembers as refused, and whose keys it keeps made.
+MEMO_MAX: Final = 4096
+#: Seconds that a client is asked to wait where a rule refuses because of an outage.
+CLOSED_WAIT_S: Final = 1.0
+#: The engine of ``local``: bounded, and forgotten with the process.
+LOCAL_URL: Final = "memory://cacheapp-ratelimit?maxmemory=32mb&maxmemory-policy=allkeys-lru"
+
+# Replies where no server was asked.
+_ADMITTED, _REFUSED = (1, 0, b""), (0, 0, b"")
+
+
+class Limiter:
+    """The rates of one rule.
+
+    ``name`` tells rules apart and names the group that shares them. ``rates`` is what
+    ``parse_rates`` takes. Raises ImproperlyConfigured for arguments that cannot be, and for an
+    alias that is not ours at the first check.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rates: Any,
+        *,
+        algorithm: str = DEFAULT_ALGORITHM,
+        alias: str = "default",
+        on_failure: str = "open",
+        memo_seconds: float = MEMO_SECONDS_MAX,
+    ) -> None:
+        if algorithm not in ALGORITHMS:
+            known = ", ".join(sorted(ALGORITHMS))
+            raise ImproperlyConfigured(f"{algorithm!r} is no algorithm; known are {known}")
+        if on_failure not in ON_FAILURE:
+            known = ", ".join(ON_FAILURE)
+            raise ImproperlyConfigured(f"on_failure is {on_failure!r}; it is one of {known}")
+        self.name = name
+        self.alias = alias
+        self.algorithm = ALGORITHMS[algorithm]
+        self.on_failure = on_failure
+        self.memo_seconds = memo_seconds
+        self.rates = self._checked(parse_rates(rates))
+        self._arguments = _arguments(self.rates)
+        self._is_closed = _admits_nothing(self.rates)
+        # Whether the server did not answer when it was last asked.
+        self._is_alone = False
+        self._memo: dict[bytes, tuple[float, int]] = {}
+        self._keys: dict[str, bytes] = {}
+
+    def _checked(self, rates: tuple[Rate, ...]) -> tuple[Rate, ...]:
+        for rate in rates:
+            if rate.limit > self.algorithm.limit_max:
+                raise ImproperlyConfigured(
+                    f"{self.algorithm.name} takes at most {self.algorithm.limit_max} a period, and "
+                    f"{str(rate)!r} asks for more: choose another algorithm"
+                )
+        return rates
+
+    def key(self, identity: str, rates: tuple[Rate, ...] | None = None) -> bytes:
+        """Return the server's key for ``identity``: the rule's name and a digest."""
+        if rates is not None and rates is not self.rates:
+            return self._new_key(identity, rates)
+        key = self._keys.get(identity)
+        if key is None:
+            if len(self._keys) >= MEMO_MAX:
+                self._keys.clear()
+            key = self._keys[identity] = self._new_key(identity, self.rates)
+        return key
+
+    def _new_key(self, identity: str, rates: tuple[Rate, ...]) -> bytes:
+        # The state is about periods, not limits: a client whose plan changes goes on counting.
+        periods = ".".join(str(rate.period_s) for rate in rates)
+        digest = blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        head = f"{self.prefix}:limit:{self.name}"
+        return f"{head}:{self.algorithm.letter}{periods}:{digest}".encode()
+
+    @property
+    def prefix(self) -> str:
+        """What every key of the alias begins with."""
+        return server_of(self.alias).prefix
+
+    # Checking
+
+    def check(
+        self,
+        identity: str,
+        cost: int = 1,
+        *,
+        rates: tuple[Rate, ...] | None = None,
+        force: bool = False,
+    ) -> Decision:
+        """Charge ``cost`` to ``identity`` if all rates admit it, and say whether they did.
+
+        ``cost`` 0 looks without charging; a negative one gives back. With ``force`` it is charged
+        in any case. ``rates`` stand in for the rule's own (a plan's). Raises ValueError for a cost
+        that is no whole number; errors of the server follow ``on_failure``.
+        """
+        if cost == 1 and rates is None and not force and not self._memo and not self._is_closed:
+            # What most calls come to, written out.
+            key = self._keys.get(identity) or self.key(identity)
+            arguments = self._arguments
+        else:
+            key = self.key(identity, rates)
+            arguments = _arguments(rates or self.rates, _whole(cost), force)
+            known = None if force else self._known(key, cost, rates)
+            if known is not None:
+                return known
+        server, script = server_of(self.alias), self.algorithm.script
+        try:
+            if server.in_process and script.update is not None:
+                reply = server.client().update(script, key, arguments)
+            else:
+                reply = server.run(script, (key,), arguments)
+        except SERVER_ERRORS as error:
+            return self._without_server(error, key, arguments, rates)
+        decision = Decision(self, key, cost, rates or self.rates, reply)
+        if not reply[0] or self._is_alone:
+            self._noted(decision)
+        return decision
+
+    async def acheck(
+        self,
+        identity: str,
+        cost: int = 1,
+        *,
+        rates: tuple[Rate, ...] | None = None,
+        force: bool = False,
+    ) -> Decision:
+        """See check()."""
+        server = server_of(self.alias)
+        if server.in_process:
+            return self.check(identity, cost, rates=rates, force=force)
+        key = self.key(identity, rates)
+        arguments = _arguments(rates or self.rates, _whole(cost), force)
+        known = None if force else self._known(key, cost, rates)
+        if known is not None:
+            return known
+        try:
+            reply = await server.arun(self.algorithm.script, (key,), arguments)
+        except SERVER_ERRORS as error:
+            return self._without_server(error, key, arguments, rates)
+        decision = Decision(self, key, cost, rates or self.rates, reply)
+        if not reply[0] or self._is_alone:
+            self._noted(decision)
+        return decision
+
+    def _noted(self, decision: Decision) -> None:
+        """See to what is seldom: the server has refused a request, or answers again."""
+        if self._is_alone:
+            self._is_alone = False
+            logger.warning(
+                "Rate limits %r: the server of cache %r answers again", self.name, self.alias
+            )
+        if not decision.allowed and self.memo_seconds:
+            self._remember(decision)
+
+    # The memo
+
+    def _remember(self, decision: Decision) -> None:
+        wait_s = min(decision.retry_after_s, self.memo_seconds, MEMO_SECONDS_MAX)
+        if wait_s > 0:
+            if len(self._memo) >= MEMO_MAX:
+                self._memo.clear()
+            self._memo[decision.key] = (monotonic() + wait_s, decision.cost)
+
+    def _known(self, key: bytes, cost: int, rates: tuple[Rate, ...] | None) -> Decision | None:
+        """What can be said without the server, or None.
+
+        That is the refusal of a request at least as large as one refused a moment ago, and what
+        rates of zero say.
+        """
+        if cost > 0 and (self._is_closed if rates is None else _admits_nothing(rates)):
+            wait_s = float(max(rate.period_s for rate in rates or self.rates))
+        else:
+            entry = self._memo.get(key)
+            if entry is None or cost < entry[1]:
+                return None
+            wait_s = entry[0] - monotonic()
+            if wait_s <= 0:
+                self._memo.pop(key, None)
+                return None
+        return Decision(self, key, cost, rates or self.rates, _REFUSED, MEMO, wait_s)
+
+    # Without the server
+
+    def _without_server(
+        self,
+        error: BaseException,
+        key: bytes,
+        arguments: tuple[int, ...],
+        rates: tuple[Rate, ...] | None,
+    ) -> Decision:
+        if not self._is_alone:
+            self._is_alone = True
+            logger.error(
+                "Rate limits %r are %s until the server of cache %r answers: %s: %s",
+                self.name, self.on_failure, self.alias, type(error).__name__, error,
+            )  # fmt: skip
+        cost = arguments[0]
+        if self.on_failure == "local":
+            reply = self.algorithm.script.run(_local_client(), (key,), arguments)
+            return Decision(self, key, cost, rates or self.rates, reply, LOCAL)
+        reply, wait_s = (_ADMITTED, 0.0) if self.on_failure == "open" else (_REFUSED, CLOSED_WAIT_S)
+        return Decision(self, key, cost, rates or self.rates, reply, OUTAGE, wait_s)
+
+    # Looking, giving back, forgetting
+
+    def peek(self, identity: str) -> Decision:
+        """Return what is left for ``identity`` without charging; refused if nothing is."""
+        return _for_one(self.check(identity, 0))
+
+    async def apeek(self, identity: str) -> Decision:
+        """See peek()."""
+        return _for_one(await self.acheck(identity, 0))
+
+    def refund(self, identity: str, cost: int = 1) -> Decision:
+        """Give ``cost`` back to ``identity``, at most what it has used."""
+        self._memo.pop(self.key(identity), None)
+        return self.check(identity, -_whole(cost), force=True)
+
+    async def arefund(self, identity: str, cost: int = 1) -> Decision:
+        """See refund()."""
+        self._memo.pop(self.key(identity), None)
+        return await self.acheck(identity, -_whole(cost), force=True)
+
+    def reset(self, identity: str) -> bool:
+        """Forget what ``identity`` has used. Returns whether there was anything."""
+        key = self.key(identity)
+        self._memo.pop(key, None)
+        return bool(server_of(self.alias).client().delete(key))
+
+    async def areset(self, identity: str) -> bool:
+        """See reset()."""
+        server = server_of(self.alias)
+        if server.in_process:
+            return self.reset(identity)
+        key = self.key(identity)
+        self._memo.pop(key, None)
+        return bool(await server.async_client().delete(key))
+
+    def forget_refusals(self) -> None:
+        """Empty this process's memo."""
+        self._memo.clear()
+
+
+def _for_one(looked: Decision) -> Decision:
+    """What a look says of a request of cost 1."""
+    looked.cost = 1
+    if looked.state:
+        looked.allowed = looked.remaining != 0
+    return looked
+
+
+@cache
+def _local_client() -> Any:
+    return get_client(LOCAL_URL)
+
+
+def _admits_nothing(rates: tuple[Rate, ...]) -> bool:
+    return any(rate.limit == 0 for rate in rates)
+
+
+def _whole(cost: int) -> int:
+    if type(cost) is not int:
+        raise ValueError(f"a cost is a whole number, not {cost!r}")
+    return cost
+
+
+def _arguments(rates: tuple[Rate, ...], cost: int = 1, force: bool = False) -> tuple[int, ...]:
+    numbers = [cost, int(force)]
+    for rate in rates:
+        # No algorithm divides by zero; a limit of nothing never gets here but by force.
+        numbers += (rate.limit or 1, rate.period_s * 1_000_000)
+    return tuple(numbers)
