@@ -132,6 +132,7 @@ def _encoding_rows() -> Iterable[Parameter]:
     yield Parameter("stream-node-max-entries", "100", size, help="entries of a stream node")
     yield Parameter("stream-node-max-bytes", "4096", parse_memory, help="bytes of a stream node")
     yield Parameter("hll-sparse-max-bytes", "3000", memory(0), help="above it a counter is dense")
+    yield Parameter("rdbcompression", "yes", parse_boolean, help="whether DUMP compresses strings")
 
 
 def _front_rows() -> Iterable[Parameter]:

@@ -99,6 +99,8 @@ class Engine:
         self.active_expire = True
         # DEBUG PAUSE-CRON: what the engine does on its own account waits.
         self.cron_paused = False
+        # Whether RESTORE looks at checksums; DEBUG can say no.
+        self.verify_checksums = True
         self._next_session_id = 1
         self.now: float = self.clock.time()
         self.started = self.now

@@ -28,6 +28,11 @@ def lfu_start(now: float) -> float:
     return _stamp(now, LFU_INIT)
 
 
+def lfu_number(now: float, counter: int) -> float:
+    """The number of a key whose counter is `counter` at `now` (seconds)."""
+    return _stamp(now, counter)
+
+
 def lfu_counter(number: float, now: float, decay_minutes: int) -> int:
     """The counter in `number`, less what has decayed until `now` (seconds)."""
     packed = int(number)

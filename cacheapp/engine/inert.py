@@ -45,7 +45,7 @@ _SWITCHES_ON = """
 activerehashing aof-load-truncated aof-rewrite-incremental-fsync aof-use-rdb-preamble
 cluster-allow-pubsubshard-when-down cluster-allow-replica-migration cluster-require-full-coverage
 crash-log-enabled crash-memcheck-enabled dynamic-hz jemalloc-bg-thread
-rdb-save-incremental-fsync rdbcompression repl-diskless-sync replica-announced
+rdb-save-incremental-fsync repl-diskless-sync replica-announced
 replica-ignore-maxmemory=slave-ignore-maxmemory replica-read-only=slave-read-only
 replica-serve-stale-data=slave-serve-stale-data stop-writes-on-bgsave-error tls-session-caching
 """

@@ -1,14 +1,21 @@
 """FUNCTION, FCALL and FCALL_RO: the checks of arguments; the work is in `engine/scripting`.
 
 FUNCTION KILL never finds a function, as SCRIPT KILL never finds a script: it would wait for the
-lock that a running one holds. Left out: FUNCTION DUMP and RESTORE.
+lock that a running one holds.
 """
 
 from __future__ import annotations
 
 from cacheapp.engine.arguments import glob_matcher, parse_int
-from cacheapp.engine.errors import CommandError, closing_text, wrong_subcommand_arity
+from cacheapp.engine.errors import (
+    BAD_CHECKSUM,
+    CommandError,
+    closing_text,
+    wrong_subcommand_arity,
+)
 from cacheapp.engine.keyspecs import keys_counted_at
+from cacheapp.engine.persistence.encoding import CorruptPayload
+from cacheapp.engine.persistence.payloads import dump_libraries, opened, restored_libraries
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, SetReply, Status, help_reply
 from cacheapp.engine.scripting.functions import Library
@@ -46,6 +53,20 @@ FLUSH [ASYNC|SYNC]
     lazyfree-lazy-user-flush configuration directive. Valid modes are:
     * ASYNC: Asynchronously flush the libraries.
     * SYNC: Synchronously flush the libraries.
+DUMP
+    Return a serialized payload representing the current libraries, can be restored using \
+FUNCTION RESTORE command
+RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]
+    Restore the libraries represented by the given payload, it is possible to give a restore \
+policy to
+    control how to handle existing libraries (default APPEND):
+    * FLUSH: delete all existing libraries.
+    * APPEND: appends the restored libraries to the existing libraries. On collision, abort.
+    * REPLACE: appends the restored libraries to the existing libraries, On collision, replace \
+the old
+      libraries with the new libraries (notice that even on this option there is a chance of \
+failure
+      in case of functions name collision with another library).
 """
 
 
@@ -126,6 +147,41 @@ def function_flush(ctx: Session, *mode: bytes) -> Reply:
     if mode and mode[0].upper() not in (b"ASYNC", b"SYNC"):
         raise CommandError("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
     ctx.engine.functions.flush()
+    ctx.engine.dirty += 1
+    return OK
+
+
+@command(
+    "FUNCTION|DUMP", arity=2, flags="noscript", group="scripting", since="7.0.0",
+    complexity="O(N) where N is the number of functions",
+    summary="Dumps all libraries into a serialized binary payload.",
+)  # fmt: skip
+def function_dump(ctx: Session) -> Reply:
+    libraries = ctx.engine.functions.libraries.values()
+    return dump_libraries((library.code for library in libraries), ctx.engine.config)
+
+
+@command(
+    "FUNCTION|RESTORE", arity=-3, flags="write denyoom noscript", group="scripting", since="7.0.0",
+    complexity="O(N) where N is the number of functions on the payload",
+    summary="Restores all libraries from a payload.", tips=_ALL_SHARDS,
+)  # fmt: skip
+def function_restore(ctx: Session, payload: bytes, *policies: bytes) -> Reply:
+    if len(policies) > 1:
+        raise wrong_subcommand_arity("FUNCTION", b"RESTORE")
+    policy = policies[0].upper() if policies else b"APPEND"
+    if policy not in (b"FLUSH", b"APPEND", b"REPLACE"):
+        raise CommandError(
+            "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+        )
+    body = opened(payload, verify=ctx.engine.verify_checksums)
+    if body is None:
+        raise CommandError(BAD_CHECKSUM)
+    try:
+        codes = restored_libraries(body)
+    except CorruptPayload as error:
+        raise CommandError(f"ERR {error}") from None
+    ctx.engine.functions.restore(codes, replace=policy == b"REPLACE", flush=policy == b"FLUSH")
     ctx.engine.dirty += 1
     return OK
 

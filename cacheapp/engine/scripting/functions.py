@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError, text
@@ -112,22 +112,54 @@ class Functions:
 
     def load(self, code: bytes, *, replace: bool) -> bytes:
         """Add the library with this text; its name. An error leaves everything as it was."""
+        library = self._made(code, self.libraries, replace=replace)
+        self._check_names([library], {library.name})
+        self.libraries.pop(library.name, None)
+        self.libraries[library.name] = library
+        self._index()
+        return library.name
+
+    def restore(self, codes: Iterable[bytes], *, replace: bool, flush: bool) -> None:
+        """Add the libraries with these texts, all or (CommandError) none.
+
+        With `replace` they take the place of those of their names, with `flush` that of all.
+        """
+        arrived: dict[bytes, Library] = {}
+        taken: set[bytes] = set()
+        for code in codes:
+            library = self._made(code, arrived, replace=False)
+            for function in library.functions:
+                if function.lower() in taken:
+                    raise CommandError(f"ERR Function {text(function)} already exists")
+            taken.update(function.lower() for function in library.functions)
+            arrived[library.name] = library
+        if flush:
+            self.libraries = arrived
+        else:
+            for name in arrived:
+                if name in self.libraries and not replace:
+                    raise CommandError(f"ERR Library {text(name)} already exists")
+            self._check_names(arrived.values(), arrived.keys())
+            self.libraries = {**self.libraries, **arrived}
+        self._index()
+
+    def _made(self, code: bytes, among: Mapping[bytes, Library], *, replace: bool) -> Library:
+        """The library with this text, which is to stand `among` others; CommandError."""
         name, body = parse_metadata(code)
-        old = self.libraries.get(name)
-        if old is not None and not replace:
+        if name in among and not replace:
             raise CommandError(f"ERR Library '{text(name)}' already exists")
-        sandbox = self._ready()
-        library = Library(name, code, self._registered(sandbox, body))
+        library = Library(name, code, self._registered(self._ready(), body))
         if not library.functions:
             raise CommandError("ERR No functions registered")
-        for function in library.functions:
-            found = self._by_name.get(function.lower())
-            if found is not None and found[0] is not old:
-                raise CommandError(f"ERR Function {text(function)} already exists")
-        self.libraries.pop(name, None)
-        self.libraries[name] = library
-        self._index()
-        return name
+        return library
+
+    def _check_names(self, arrived: Iterable[Library], leaving: Collection[bytes]) -> None:
+        """Refuse functions by names that others have, but for libraries that are `leaving`."""
+        for library in arrived:
+            for function in library.functions:
+                found = self._by_name.get(function.lower())
+                if found is not None and found[0].name not in leaving:
+                    raise CommandError(f"ERR Function {text(function)} already exists")
 
     def _registered(self, sandbox: FunctionSandbox, body: bytes) -> list[Function]:
         bridge = self._bridge

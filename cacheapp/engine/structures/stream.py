@@ -460,6 +460,32 @@ class Stream:
         """How many nodes there are."""
         return len(self._nodes) - self._head
 
+    def all_nodes(self) -> list[Node]:
+        """The nodes in the order of ids, to be looked at only."""
+        return self._nodes[self._head :]
+
+    def adopt(self, nodes: list[Node]) -> None:
+        """Take `nodes`, none of them empty, as the entries of this stream, which is new.
+
+        Raises ValueError where ids do not ascend from node to node. `length` and `first_id` are
+        set; the other counters are the caller's.
+        """
+        before = -1
+        for node, following in itertools.pairwise([*nodes, None]):
+            assert node is not None
+            if not before < node.master <= node.id(0):
+                raise ValueError("ids do not ascend")
+            before = node.id(len(node) - 1)
+            self.length += node.live
+            if following is not None:
+                node.seal()
+                self._sealed_bytes += node.weight
+                if following.fields == node.fields:
+                    following.fields = node.fields
+        self._nodes = nodes
+        self._masters = [node.master for node in nodes]
+        self._find_first()
+
     def radix_nodes(self) -> int:
         """How many nodes a compressed radix tree of the nodes' first ids has."""
         return count_radix_nodes(self._masters[self._head :])

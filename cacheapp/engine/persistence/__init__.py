@@ -1,0 +1,5 @@
+"""Values as bytes in Redis's own format: what DUMP answers, and what files will be made of.
+
+Pure functions on bytes; no file is opened here. `encoding` has the lengths and strings that all
+else consists of, `objects` and `streams` have the values, `payloads` the frame of DUMP.
+"""

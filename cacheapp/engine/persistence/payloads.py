@@ -1,0 +1,91 @@
+"""The frame of what DUMP and FUNCTION DUMP answer: a body, the version of RDB, a checksum.
+
+The version written is that of Redis 7.0, so that it and all later ones can load it; versions are
+read up to that of Redis 7.4.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any, Final
+
+from cacheapp.engine.config import Config
+from cacheapp.engine.persistence.crc64 import crc64
+from cacheapp.engine.persistence.encoding import CorruptPayload, Reader, pack_string
+from cacheapp.engine.persistence.objects import load_value, save_value
+
+RDB_VERSION: Final = 10
+RDB_VERSION_MAX: Final = 12
+_FOOTER_BYTES: Final = 10
+_CHECKSUM_BYTES: Final = 8
+
+_FUNCTION: Final = 245
+_FUNCTION_OF_CANDIDATES: Final = 246
+
+
+def seal(body: bytes) -> bytes:
+    """`body` with its footer."""
+    framed = body + struct.pack("<H", RDB_VERSION)
+    return framed + struct.pack("<Q", crc64(framed))
+
+
+def opened(payload: bytes, *, verify: bool = True) -> bytes | None:
+    """The body of `payload`; None where the version or (if `verify`) the checksum is wrong."""
+    if len(payload) < _FOOTER_BYTES:
+        return None
+    version, checksum = struct.unpack("<HQ", payload[-_FOOTER_BYTES:])
+    if version > RDB_VERSION_MAX:
+        return None
+    if verify and crc64(payload[:-_CHECKSUM_BYTES]) != checksum:
+        return None
+    return payload[:-_FOOTER_BYTES]
+
+
+def dump_value(value: Any, config: Config) -> bytes:
+    """What DUMP answers for `value`."""
+    return seal(save_value(value, config))
+
+
+def restored_value(body: bytes, config: Config) -> Any:
+    """The value in the body of a payload; raises CorruptPayload. As in Redis, more may follow."""
+    return load_value(Reader(body), config)
+
+
+def save_library(code: bytes, *, compressed: bool) -> bytes:
+    """A library of functions by its text."""
+    return b"%c%b" % (_FUNCTION, pack_string(code, compressed=compressed))
+
+
+def dump_libraries(codes: Iterable[bytes], config: Config) -> bytes:
+    """What FUNCTION DUMP answers for libraries with these texts."""
+    compressed: bool = config["rdbcompression"]
+    return seal(b"".join(save_library(code, compressed=compressed) for code in codes))
+
+
+def restored_libraries(body: bytes) -> list[bytes]:
+    """The texts of the libraries in the body of a payload.
+
+    Raises CorruptPayload, whose text is for clients here.
+    """
+    reader = Reader(body)
+    codes = []
+    while reader.left:
+        kind = reader.byte()
+        if kind not in (_FUNCTION, _FUNCTION_OF_CANDIDATES):
+            raise CorruptPayload("given type is not a function")
+        codes.append(_library(reader, kind))
+    return codes
+
+
+def _library(reader: Reader, kind: int) -> bytes:
+    try:
+        if kind == _FUNCTION:
+            return reader.string()
+        # As release candidates of Redis 7.0 wrote it: name and engine apart from the text.
+        name, engine = reader.string(), reader.string()
+        if reader.length():
+            reader.string()
+        return b"#!%b name=%b\n%b" % (engine, name, reader.string())
+    except CorruptPayload:
+        raise CorruptPayload("Failed loading library payload") from None
