@@ -166,7 +166,7 @@ def _load_quicklist_2(reader: Reader, _config: Config) -> Any:
 
 def _save_hash(value: Hash, compressed: bool) -> bytes:
     flat = [item for pair in value.items() for item in pair]
-    if value.packed:
+    if value.encoding(None) == b"listpack":
         packed = pack_string(listpack.pack(flat), compressed=compressed)
         return b"%c%b" % (TYPE_HASH_LISTPACK, packed)
     return _save_plain(TYPE_HASH, len(value), flat, compressed)
@@ -174,7 +174,7 @@ def _save_hash(value: Hash, compressed: bool) -> bytes:
 
 def _load_hash(reader: Reader, config: Config) -> Hash:
     count = _count(reader)
-    flat = (reader.string() for _ in range(2 * count))
+    flat = [reader.string() for _ in range(2 * count)]
     return _hash_of(flat, config, config["hash-max-listpack-value"])
 
 
@@ -191,14 +191,14 @@ def _load_hash_zipmap(reader: Reader, config: Config) -> Hash:
     return _hash_of(flat, config, config["hash-max-listpack-value"])
 
 
-def _hash_of(flat: Iterable[bytes], config: Config, value_bytes_max: int) -> Hash:
+def _hash_of(flat: Sequence[bytes], config: Config, value_bytes_max: int) -> Hash:
     made = Hash()
-    entries_max: int = config["hash-max-listpack-entries"]
-    turns = iter(flat)
-    for field in turns:
-        if not made.put(field, next(turns), entries_max, value_bytes_max):
-            raise CorruptPayload("hash: a field twice")
-    _filled(made)
+    if (
+        _filled(flat)
+        and made.put_many(flat, config["hash-max-listpack-entries"], value_bytes_max)
+        < len(flat) // 2
+    ):
+        raise CorruptPayload("hash: a field twice")
     return made
 
 
