@@ -16,7 +16,7 @@ from cacheapp.engine.errors import CommandError
 from cacheapp.engine.scripting.scripts import parse_shebang
 from cacheapp.engine.shortcuts import getter
 from tests.engine.conftest import Run
-from tests.engine.escapes import ABSENT, REFUSED, RUNAWAYS
+from tests.engine.escapes import ABSENT, LEFTOVERS, REFUSED, RUNAWAYS
 
 SHORT_LIMIT_MS = "20"
 # What a script can see, all of it, as `path type` lines.
@@ -87,6 +87,20 @@ def test_runaways_are_stopped(limited: Engine, name: str) -> None:
     with pytest.raises(CommandError, match=r"^ERR Script stopped: it ran longer than"):
         evaluate(limited, RUNAWAYS[name])
     assert works(limited)
+
+
+@pytest.mark.parametrize("name", LEFTOVERS)
+def test_nothing_is_left_for_the_next_script(engine: Engine, name: str) -> None:
+    script, probe, expected = LEFTOVERS[name]
+    evaluate(engine, script)
+    assert evaluate(engine, probe) == expected
+    assert works(engine)
+
+
+def test_the_corpus_is_as_large_as_it_is_said_to_be() -> None:
+    assert len(set(REFUSED.values())) >= 100
+    assert len(set(RUNAWAYS.values())) >= 40
+    assert len(LEFTOVERS) >= 15
 
 
 def test_only_allowed_types_can_be_reached(run: Run) -> None:

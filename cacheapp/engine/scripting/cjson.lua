@@ -193,10 +193,23 @@ local function scan_string(text, at)
     end
 end
 
+-- The decimal number at `at`, or nil. A step has one repetition, and nothing after it that could
+-- fail: a pattern of several would try every division of a long row of digits, in C.
+local function decimal(text, at)
+    local _, last = find(text, "^[+-]?%d*", at)
+    if find(text, "^%d", last) then
+        local _, fraction = find(text, "^%.%d*", last + 1)
+        last = fraction or last
+        local _, exponent = find(text, "^[eE][+-]?%d+", last + 1)
+        last = exponent or last
+    else
+        _, last = find(text, "^[+-]?%.%d+", at)
+    end
+    return last and text:sub(at, last)
+end
+
 local function scan_number(settings, text, at)
-    local digits = match(text, "^[+-]?%d+%.?%d*[eE][+-]?%d+", at)
-        or match(text, "^[+-]?%d+%.?%d*", at)
-        or match(text, "^[+-]?%.%d+", at)
+    local digits = decimal(text, at)
     local hexadecimal = match(text, "^[+-]?0[xX]%x+", at)
     if not settings.decode_invalid_numbers then
         if hexadecimal or not digits or find(digits, "^-?0%d") or find(digits, "^-?%.") then

@@ -27,6 +27,7 @@ local HOOK_COUNT, HOOK_COUNT_LARGE = 200, 20
 local LARGE_KILOBYTES = 8 * 1024
 -- Elements above which a function of the table library is not a matter of one instruction.
 local LONG_TABLE = 5000
+local LONG_TEXT = 100000
 -- Values that Lua's stack takes from C at once.
 local UNPACK_MAX = 8000
 -- What errors call the code of clients: user_script or user_function.
@@ -322,7 +323,11 @@ function strings.rep(...)
     if (...) == "" then
         return ""
     end
-    return rep(...)
+    local text = rep(...)
+    if #text > LONG_TEXT then
+        watch()
+    end
+    return text
 end
 
 function coroutines.create(f)
@@ -366,6 +371,10 @@ function tables.insert(...)
         error(READONLY, 0)
     end
     if select("#", ...) > 2 then
+        local place = tonumber((select(2, ...)))
+        if place and not (place > -LONG_TABLE and place < 2 ^ 31) then
+            error("bad argument #2 to 'insert' (position out of bounds)", 2)
+        end
         watched(t)
     end
     return insert(...)
