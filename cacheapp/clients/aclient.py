@@ -103,7 +103,7 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run one command and return its parsed reply. Raises redis-py's own exceptions."""
         direct = self._direct or await self._open()
-        if direct is None or waits(args[0]):
+        if direct is None or waits(args):
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         reply = direct.execute(args, options)
         return await reply if inspect.isawaitable(reply) else reply

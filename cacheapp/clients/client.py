@@ -24,12 +24,15 @@ from cacheapp.clients.bytelevel import ByteCommands
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
+from cacheapp.clients.mappings import HOT_MAPPINGS
 from cacheapp.clients.methods import HOT_METHODS
 from cacheapp.clients.pool import EngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
 from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["EnginePipeline", "EngineRedis"]
+
+_METHODS = {**HOT_METHODS, **HOT_MAPPINGS}
 
 _clients: weakref.WeakSet[EngineRedis] = weakref.WeakSet()
 
@@ -98,14 +101,14 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
         """Have the next command open a new session (the old one is another process's, or gone)."""
         self._opening = threading.Lock()
         self._direct = None
-        for name in (*HOT_COMMANDS, *HOT_METHODS):
+        for name in (*HOT_COMMANDS, *_METHODS):
             vars(self).pop(name, None)
 
     def set_response_callback(self, command: str, callback: Any) -> None:
         """Parse the command's replies with ``callback(reply, **options)``."""
         super().set_response_callback(command, callback)
         # Those of `methods` are made again when they are next used.
-        for name in (command.lower(), *HOT_METHODS):
+        for name in (command.lower(), *_METHODS):
             vars(self).pop(name, None)
 
     def close(self) -> None:
@@ -121,7 +124,7 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run one command and return its parsed reply. Raises redis-py's own exceptions."""
         direct = self._direct or self._open()
-        if direct is None or waits(args[0]):
+        if direct is None or waits(args):
             return self._execute_command(*args, **options)  # type: ignore[no-untyped-call]
         return direct.execute(args, options)
 
@@ -150,7 +153,7 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
             direct.set_strings(pairs, ttl_ms)
 
 
-for _name, _method in HOT_METHODS.items():
+for _name, _method in _METHODS.items():
     setattr(EngineRedis, _name, _method)
 
 

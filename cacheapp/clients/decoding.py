@@ -79,6 +79,8 @@ def command_encoder(encoder: Encoder) -> CommandEncoder:
             if type(argument) is bytes
             else argument.encode()
             if type(argument) is str
+            else b"%d" % argument
+            if type(argument) is int
             else bytes(encode(argument))  # type: ignore[no-untyped-call]
             for argument in args
         ]
@@ -124,10 +126,12 @@ def decode_bytes(reply: Reply) -> Any:
     if isinstance(reply, float):
         return float(reply)
     if isinstance(reply, list):
-        if kind is list and PLAIN.issuperset(map(type, reply)):
-            return reply
+        if PLAIN.issuperset(map(type, reply)):
+            return reply if kind is list else list(reply)
         return [decode_bytes(item) for item in reply]
     if kind is dict:
+        if PLAIN.issuperset(map(type, reply.values())) and PLAIN.issuperset(map(type, reply)):
+            return reply.copy()
         return {decode_bytes(name): decode_bytes(value) for name, value in reply.items()}
     if reply is NULL_ARRAY:
         return None

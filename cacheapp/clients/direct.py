@@ -41,14 +41,24 @@ _WAITING_NAMES = (
 _WAITING = frozenset({*_WAITING_NAMES, *(name.encode() for name in _WAITING_NAMES)})
 
 
-def waits(name: str | bytes) -> bool:
-    """Say whether the command called ``name`` has its reply delivered later, several, or closes."""
-    return name.upper() in _WAITING
+# These wait only where they are asked to.
+_READS = frozenset({"XREAD", b"XREAD", "XREADGROUP", b"XREADGROUP"})
+_BLOCK = frozenset({"BLOCK", b"BLOCK"})
+
+
+def waits(args: Sequence[Any]) -> bool:
+    """Say whether a command has its reply delivered later, has several, or closes."""
+    name = args[0]
+    if name not in _WAITING and (name.isupper() or name.upper() not in _WAITING):
+        return False
+    if name.upper() not in _READS:
+        return True
+    return any(type(word) in (str, bytes) and word.upper() in _BLOCK for word in args)
 
 
 def pipeline_waits(commands: Sequence[Queued]) -> bool:
     """Say whether a pipeline has to go through a connection."""
-    return any(args[0].upper() in _WAITING or EMPTY_RESPONSE in opts for args, opts in commands)
+    return any(waits(args) or EMPTY_RESPONSE in opts for args, opts in commands)
 
 
 class DirectSession:

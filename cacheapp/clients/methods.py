@@ -25,7 +25,7 @@ from cacheapp.clients.direct import DirectSession
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.shortcuts import runner
 
-__all__ = ["HOT_METHODS", "HotMethod"]
+__all__ = ["HOT_METHODS", "HotMethod", "Method", "encoded", "hot_methods", "parser"]
 
 Method = Callable[..., Any]
 # Makes the function for a session; the command's name and redis-py's method follow.
@@ -54,7 +54,7 @@ class HotMethod:
         return function
 
 
-def _encoded(argument: Any) -> bytes:
+def encoded(argument: Any) -> bytes:
     """One argument as bytes; DataError for what redis-py's method has to deal with."""
     kind = type(argument)
     if kind is str:
@@ -69,7 +69,7 @@ def _encoded(argument: Any) -> bytes:
     raise DataError
 
 
-def _parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method]:
+def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method]:
     """Types of replies that need no parsing, and what parses the others."""
     callback, decode = direct.callback(command), direct.decode
     if callback is None:
@@ -88,14 +88,14 @@ def _parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Met
 
 def of_key(direct: DirectSession, command: str, whole: Method) -> Method:
     """`method(key)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), _parser(direct, command)
+    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
 
     def method(*args: Any, **named: Any) -> Any:
         if named or len(args) != 1:
             return whole(*args, **named)
         key = args[0]
         try:
-            reply = run(key.encode() if type(key) is str else _encoded(key))
+            reply = run(key.encode() if type(key) is str else encoded(key))
         except CommandError as error:
             raise reply_error(error) from None
         except DataError:
@@ -107,7 +107,7 @@ def of_key(direct: DirectSession, command: str, whole: Method) -> Method:
 
 def of_key_and_one(direct: DirectSession, command: str, whole: Method) -> Method:
     """`method(key, argument)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), _parser(direct, command)
+    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
 
     def method(*args: Any, **named: Any) -> Any:
         if named or len(args) != 2:
@@ -115,8 +115,8 @@ def of_key_and_one(direct: DirectSession, command: str, whole: Method) -> Method
         key, argument = args
         try:
             reply = run(
-                key.encode() if type(key) is str else _encoded(key),
-                argument if type(argument) is bytes else _encoded(argument),
+                key.encode() if type(key) is str else encoded(key),
+                argument if type(argument) is bytes else encoded(argument),
             )
         except CommandError as error:
             raise reply_error(error) from None
@@ -129,7 +129,7 @@ def of_key_and_one(direct: DirectSession, command: str, whole: Method) -> Method
 
 def of_key_and_two(direct: DirectSession, command: str, whole: Method) -> Method:
     """`method(key, first, second)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), _parser(direct, command)
+    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
 
     def method(*args: Any, **named: Any) -> Any:
         if named or len(args) != 3:
@@ -137,9 +137,9 @@ def of_key_and_two(direct: DirectSession, command: str, whole: Method) -> Method
         key, first, second = args
         try:
             reply = run(
-                key.encode() if type(key) is str else _encoded(key),
-                first if type(first) is bytes else _encoded(first),
-                second if type(second) is bytes else _encoded(second),
+                key.encode() if type(key) is str else encoded(key),
+                first if type(first) is bytes else encoded(first),
+                second if type(second) is bytes else encoded(second),
             )
         except CommandError as error:
             raise reply_error(error) from None
@@ -152,7 +152,7 @@ def of_key_and_two(direct: DirectSession, command: str, whole: Method) -> Method
 
 def of_key_and_step(direct: DirectSession, command: str, whole: Method) -> Method:
     """`method(key, amount=1)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), _parser(direct, command)
+    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
 
     def method(*args: Any, **named: Any) -> Any:
         if named or not 1 <= len(args) <= 2:
@@ -160,8 +160,8 @@ def of_key_and_step(direct: DirectSession, command: str, whole: Method) -> Metho
         key = args[0]
         try:
             reply = run(
-                key.encode() if type(key) is str else _encoded(key),
-                _encoded(args[1]) if len(args) == 2 else b"1",
+                key.encode() if type(key) is str else encoded(key),
+                encoded(args[1]) if len(args) == 2 else b"1",
             )
         except CommandError as error:
             raise reply_error(error) from None
@@ -176,18 +176,18 @@ def _of_many(least: int) -> Build:
     """`method(key, *values)` or `method(*keys)`, with so many arguments at least."""
 
     def build(direct: DirectSession, command: str, whole: Method) -> Method:
-        run, (plain, parse) = runner(direct.session, command.encode()), _parser(direct, command)
+        run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
 
         def method(*args: Any, **named: Any) -> Any:
             if named or len(args) < least:
                 return whole(*args, **named)
             try:
                 if len(args) == 1:
-                    reply = run(_encoded(args[0]))
+                    reply = run(encoded(args[0]))
                 elif len(args) == 2:
-                    reply = run(_encoded(args[0]), _encoded(args[1]))
+                    reply = run(encoded(args[0]), encoded(args[1]))
                 else:
-                    reply = run(*map(_encoded, args))
+                    reply = run(*map(encoded, args))
             except CommandError as error:
                 raise reply_error(error) from None
             except DataError:
@@ -210,17 +210,22 @@ _SHAPES: dict[Build, str] = {
         pexpire incrbyfloat
     """,
     of_key_and_two: """
-        getrange lrange setrange hset hincrby psetex zincrby ltrim lset zcount zrangebyscore
+        getrange lrange setrange hincrby psetex zincrby ltrim lset zcount zrangebyscore
     """,
     of_key_and_step: "incr=INCRBY decr=DECRBY incrby",
     _of_many(1): "delete=DEL exists unlink pfcount sinter sunion",
     _of_many(2): "lpush rpush sadd srem hdel zrem pfadd eval evalsha",
 }
 
-HOT_METHODS = {
-    entry.partition("=")[0]: HotMethod(
-        entry.partition("=")[0], build, entry.partition("=")[2] or entry.upper()
-    )
-    for build, entries in _SHAPES.items()
-    for entry in entries.split()
-}
+
+def hot_methods(shapes: dict[Build, str]) -> dict[str, HotMethod]:
+    """The descriptors of the methods that are listed by shape, by name."""
+    found = {}
+    for build, entries in shapes.items():
+        for entry in entries.split():
+            name, _, command = entry.partition("=")
+            found[name] = HotMethod(name, build, command or name.upper())
+    return found
+
+
+HOT_METHODS = hot_methods(_SHAPES)

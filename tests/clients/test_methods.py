@@ -10,13 +10,29 @@ import pytest
 import redis
 
 from cacheapp.clients.client import EngineRedis
+from cacheapp.clients.mappings import HOT_MAPPINGS
 from cacheapp.clients.methods import HOT_METHODS
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
 
+METHODS = {**HOT_METHODS, **HOT_MAPPINGS}
 KEYS = ("string", "number", "list", "hash", "set", "zset", "stream", "missing", b"string", 7)
-ARGUMENTS = ("a", b"b", 1, 2.5, -1, True, None, datetime.timedelta(seconds=5))
+ARGUMENTS = (
+    "a",
+    b"b",
+    1,
+    2.5,
+    -1,
+    True,
+    None,
+    datetime.timedelta(seconds=5),
+    {"a": 1, b"c": 2.5},
+    {},
+    ["a", b"c"],
+    "-",
+    "+",
+)
 SETTINGS: tuple[dict[str, Any], ...] = (
     {}, {"decode_responses": True}, {"protocol": 2}, {"legacy_responses": False},
     {"encoding": "latin-1"},
@@ -30,7 +46,7 @@ class Stock(EngineRedis):
         pass
 
 
-for _name in HOT_METHODS:
+for _name in METHODS:
     setattr(Stock, _name, getattr(redis.Redis, _name))
 
 
@@ -62,13 +78,14 @@ def outcome(client: EngineRedis, method: str, *args: Any, **named: Any) -> Any:
     return type(reply), reply
 
 
-@pytest.mark.parametrize("method", HOT_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_method_does_what_that_of_redis_py_does(clients: Any, method: str) -> None:
     calls: list[tuple[Any, ...]] = [()]
     for count in (1, 2, 3, 4):
         # All pairs of a key and an argument; of more arguments, some.
+        keys = KEYS if count <= 2 else KEYS[1::3]
         rotations = range(len(ARGUMENTS)) if count > 1 else (0,)
-        for key, turn in itertools.product(KEYS, rotations):
+        for key, turn in itertools.product(keys, rotations):
             rest = [ARGUMENTS[(turn + step * step) % len(ARGUMENTS)] for step in range(count - 1)]
             calls.append((key, *rest))
     for args in calls:
@@ -88,11 +105,50 @@ def test_a_method_does_what_that_of_redis_py_does(clients: Any, method: str) -> 
         ("lpop", {"name": "list", "count": 2}),
         ("zrank", {"name": "zset", "value": "b"}),
         ("llen", {"wrong": "list"}),
+        ("hset", {"name": "hash", "mapping": {"a": 5, "c": b"d"}}),
+        ("hset", {"name": "hash", "key": "a", "value": 2}),
+        ("hset", {"name": "hash", "items": ["a", 2]}),
+        ("zadd", {"name": "zset", "mapping": {"a": 5, "d": 1e300}}),
+        ("zadd", {"name": "zset", "mapping": {"a": 5}, "incr": True}),
+        ("zadd", {"name": "zset", "mapping": {"a": "wrong"}}),
+        ("xadd", {"name": "stream", "fields": {"a": 5}, "id": "5-1", "maxlen": 1}),
+        ("xadd", {"name": "stream", "fields": {"a": 5}, "id": "5-1", "maxlen": -1}),
+        (
+            "xadd",
+            {"name": "stream", "fields": {"a": 5}, "id": "5-1", "maxlen": 1, "approximate": False},
+        ),
+        ("xadd", {"name": "stream", "fields": {"a": 5}, "id": "0-1"}),
+        ("mset", {"mapping": {"a": 1, b"b": 2.5}}),
+        ("mset", {"mapping": {"a": True}}),
     ],
 )
 def test_named_arguments(clients: Any, method: str, named: dict[str, Any]) -> None:
     mine, stock = (outcome(client, method, **named) for client in clients)
     assert mine == stock
+
+
+@pytest.mark.parametrize("method", ["zrange", "zrevrange"])
+@pytest.mark.parametrize("named", [{"withscores": True}, {"withscores": False}, {"desc": True},
+    {"withscores": True, "score_cast_func": str}])  # fmt: skip
+def test_ranges_with_scores(clients: Any, method: str, named: dict[str, Any]) -> None:
+    for client in clients:
+        client.zadd("zset", {"low": float("-inf"), "high": float("inf"), "third": 1 / 3})
+    mine, stock = (outcome(client, method, "zset", 0, -1, **named) for client in clients)
+    assert mine == stock
+
+
+def test_streams_are_read_as_redis_py_reads_them(clients: Any) -> None:
+    for method, args, named in (
+        ("xread", ({"stream": "0"},), {}),
+        ("xread", ({"stream": "0", "missing": "0"},), {"count": 1}),
+        ("xrange", ("stream", "-", "+", 1), {}),
+        ("xrange", ("stream", "-", "+", 0), {}),
+        ("xrange", ("stream", "-", "+", "1"), {}),
+        ("xrevrange", ("stream", "+", "-", None), {}),
+        ("xrange", ("string", "-", "+"), {}),
+    ):  # fmt: skip
+        mine, stock = (outcome(client, method, *args, **named) for client in clients)
+        assert mine == stock, (method, args, named)
 
 
 def _assert_equal_state(mine: EngineRedis, stock: EngineRedis) -> None:
