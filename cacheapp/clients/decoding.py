@@ -21,6 +21,8 @@ from cacheapp.engine.replies import NULL_ARRAY, Reply
 
 __all__ = [
     "PLAIN",
+    "PLAIN_COMMANDS",
+    "PLAIN_OF_THEM",
     "command_encoder",
     "command_name",
     "commands_encoder",
@@ -36,6 +38,13 @@ ReplyDecoder = Callable[[Reply], Any]
 #: Types of replies that a client which decodes nothing gets as they are.
 PLAIN = frozenset({bytes, int, float, bool, type(None)})
 _PLAIN_DECODED = PLAIN - {bytes}
+#: Commands whose lists and dicts hold, at any depth, nothing but what is plain.
+PLAIN_COMMANDS = frozenset(
+    ("HGETALL", "HKEYS", "HMGET", "HVALS", "LRANGE", "MGET", "XRANGE", "XREAD", "XREVRANGE",
+     "SMEMBERS", "SINTER", "SUNION", "SDIFF")
+)  # fmt: skip
+#: Types of their replies that need no decoding.
+PLAIN_OF_THEM = PLAIN | {list, dict}
 
 
 # Names of commands with one argument, as redis-py writes them.

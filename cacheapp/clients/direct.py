@@ -15,7 +15,13 @@ from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import ExecAbortError, ResponseError
 
 from cacheapp.clients.base import Settings
-from cacheapp.clients.decoding import decode_bytes, reply_error
+from cacheapp.clients.decoding import (
+    PLAIN,
+    PLAIN_COMMANDS,
+    PLAIN_OF_THEM,
+    decode_bytes,
+    reply_error,
+)
 from cacheapp.clients.scripts import Script
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.native import NOT_NATIVE, runner, update_slowly
@@ -32,6 +38,8 @@ Annotate = Callable[[Exception, int, tuple[Any, ...]], None]
 _READ_OPTIONS = frozenset({NEVER_DECODE, EMPTY_RESPONSE, "keys"})
 # redis-py's dict folds the case of every look-up in Python; most names are upper case already.
 _look_up: Callable[[Any, Any], Any] = dict.get
+# Types of replies that need no decoding, by the command.
+_plain_types = dict.fromkeys(PLAIN_COMMANDS, PLAIN_OF_THEM).get
 
 _WAITING_NAMES = (
     *("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP"),
@@ -127,7 +135,9 @@ class DirectSession:
 
     def _parsed(self, reply: Any, name: Any, options: dict[str, Any]) -> Any:
         decode = decode_bytes if NEVER_DECODE in options else self.decode
-        return self._called_back(decode(reply), name, options)
+        if decode is not decode_bytes or type(reply) not in _plain_types(name, PLAIN):
+            reply = decode(reply)
+        return self._called_back(reply, name, options)
 
     def _called_back(self, reply: Any, name: Any, options: dict[str, Any]) -> Any:
         callback = _look_up(self._callbacks, name)
@@ -137,7 +147,7 @@ class DirectSession:
             callback = self._callbacks.get(name)
             if callback is None:
                 return reply
-        if options:
+        if options and not _READ_OPTIONS.issuperset(options):
             return callback(
                 reply, **{key: options[key] for key in options if key not in _READ_OPTIONS}
             )

@@ -20,7 +20,7 @@ from typing import Any
 import redis
 from redis.exceptions import DataError
 
-from cacheapp.clients.decoding import PLAIN, reply_error
+from cacheapp.clients.decoding import PLAIN, PLAIN_COMMANDS, PLAIN_OF_THEM, reply_error
 from cacheapp.clients.direct import DirectSession
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.shortcuts import runner
@@ -72,17 +72,20 @@ def encoded(argument: Any) -> bytes:
 def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method]:
     """Types of replies that need no parsing, and what parses the others."""
     callback, decode = direct.callback(command), direct.decode
+    raw = not direct.connection.encoder.decode_responses
+    plain = PLAIN if raw else PLAIN - {bytes}
+    if raw and command in PLAIN_COMMANDS:
+        plain = PLAIN_OF_THEM
     if callback is None:
-        raw = not direct.connection.encoder.decode_responses
-        return PLAIN if raw else PLAIN - {bytes}, decode
-    parse: Method = callback
-
-    def decode_and_parse(reply: Any) -> Any:
-        return parse(decode(reply))
-
+        return plain, decode
     if callback is bool:
         # Integers and statuses: nothing to decode.
         return frozenset(), bool
+    parse: Method = callback
+
+    def decode_and_parse(reply: Any) -> Any:
+        return parse(reply if type(reply) in plain else decode(reply))
+
     return frozenset(), decode_and_parse
 
 

@@ -130,8 +130,13 @@ class Database:
         """As `get`, for a value of the class or classes `kind`; raises WRONGTYPE for others."""
         slot = self.slots.get(key)
         engine = self.engine
-        if slot is None or (self.deadlines[slot] and self.deadlines[slot] < engine.now_ms):
-            # Missing, or due: `get` says so.
+        if slot is None:
+            engine.stats.keyspace_misses += 1
+            if engine.event_flags:
+                self.notify(b"keymiss", key)
+            return None
+        deadline = self.deadlines[slot]
+        if deadline and deadline < engine.now_ms:
             return self.get(key)
         engine.stats.keyspace_hits += 1
         if engine.touch is None:
@@ -197,23 +202,29 @@ class Database:
 
         The caller still calls `changed`.
         """
-        slot = self._slot(key)
+        slot = self.slots.get(key, -1)
+        if slot >= 0 and self.deadlines[slot]:
+            slot = self._slot(key)
+        engine = self.engine
         if slot < 0:
-            engine = self.engine
             self.insert(key, value, lfu_start(engine.now) if engine.lfu else engine.now)
-            self.notify(b"new", key)
+            if engine.event_flags:
+                self.notify(b"new", key)
             if self.waiters and key in self.waiters:
                 engine.waiters.made(self, key, value)
             return
         if self.waiters and key in self.waiters:
-            self.engine.waiters.changed(self, key, self.values[slot])
+            engine.waiters.changed(self, key, self.values[slot])
         if self.field_deadlines is not None:
             self.field_deadlines.forget(key)
         self.values[slot] = value
         if not keep_deadline and self.deadlines[slot]:
             self.deadlines[slot] = 0
             self.volatile -= 1
-        self.touch_slot(slot)
+        if engine.touch is None:
+            self.accesses[slot] = engine.now
+        else:
+            engine.touch(self, slot)
 
     def replace(self, key: bytes, value: Any) -> None:
         """Let another representation of the same value take its place; no change to anybody."""

@@ -37,7 +37,9 @@ Execute = Callable[[Session, list[bytes]], Reply]
 def getter(session: Session, execute: Execute | None = None) -> Getter:
     """A function `get(key)` that does GET for `session`."""
     engine = session.engine
-    clock, execute, stats = engine.clock.time, execute or engine.execute, engine.stats
+    clock, stats = engine.clock.time, engine.stats
+    run = runner(session, b"GET")
+    whole: Getter = run if execute is None else lambda key: execute(session, [b"GET", key])
 
     def get(key: bytes) -> bytes | None:
         epoch = engine.epoch
@@ -58,8 +60,7 @@ def getter(session: Session, execute: Execute | None = None) -> Getter:
                     return value
             except (KeyError, IndexError):
                 pass
-        reply: bytes | None = execute(session, [b"GET", key])
-        return reply
+        return whole(key)
 
     return get
 

@@ -59,7 +59,7 @@ def _expire(
     unit_ms: int,
 ) -> int:
     """Make `key` due `amount` units after `base_ms`, if `options` allow; 1 if it was done."""
-    conditions = _conditions(options)
+    conditions = _conditions(options) if options else None
     due = parse_int(amount)
     if unit_ms > 1 and not -(-INT64_MIN // unit_ms) <= due <= INT64_MAX // unit_ms:
         raise invalid_expire(name)
