@@ -135,6 +135,15 @@ def _encoding_rows() -> Iterable[Parameter]:
     yield Parameter("rdbcompression", "yes", parse_boolean, help="whether DUMP compresses strings")
 
 
+def _acl_rows() -> Iterable[Parameter]:
+    yield Parameter("aclfile", "", str, mutable=False, help="file of users for ACL LOAD and SAVE")
+    yield Parameter("acllog-max-len", "128", integer(0, 2**63 - 1), help="entries of ACL LOG kept")
+    yield Parameter(
+        "acl-pubsub-default", "resetchannels", _choice("allchannels", "resetchannels"),
+        help="channels of new users",
+    )  # fmt: skip
+
+
 def _front_rows() -> Iterable[Parameter]:
     """What only the TCP front (`cacheapp.server`) reads; kept here so that CONFIG knows it."""
     yield Parameter("bind", "", str, help="addresses to listen at")
@@ -164,7 +173,9 @@ def _front_rows() -> Iterable[Parameter]:
 
 
 # What an engine has in any front, which is what a memory:// URL may say.
-ENGINE_PARAMETERS: dict[str, Parameter] = {row.name: row for row in (*_rows(), *_encoding_rows())}
+ENGINE_PARAMETERS: dict[str, Parameter] = {
+    row.name: row for row in (*_rows(), *_encoding_rows(), *_acl_rows())
+}
 PARAMETERS: dict[str, Parameter] = {
     **{row.name: row for row in inert_rows()},
     **ENGINE_PARAMETERS,

@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cacheapp.engine import registry
+from cacheapp.engine.acl import AccessControl
+from cacheapp.engine.acl.files import load as load_users
 from cacheapp.engine.blocking import Waiters
 from cacheapp.engine.clock import Clock, SystemClock
 from cacheapp.engine.config import Config, parse_options
@@ -39,6 +41,7 @@ from cacheapp.engine.latency import LatencyMonitor
 from cacheapp.engine.monitoring import monitor_line, redacted
 from cacheapp.engine.notifications import notify
 from cacheapp.engine.pausing import MAY_REPLICATE, Pause
+from cacheapp.engine.persistence.files import Files
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import COMMANDS, Command
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, Status, to_resp2
@@ -72,7 +75,10 @@ class Engine:
     """
 
     def __init__(
-        self, options: Mapping[str, str] | None = None, clock: Clock | None = None
+        self,
+        options: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        files: Files | None = None,
     ) -> None:
         registry.load_commands()
         self.lock = threading.RLock()
@@ -83,9 +89,11 @@ class Engine:
         self.config = Config(options)
         self.stats = Stats()
         self.pubsub = PubSub()
+        self.files = files or Files()
         self.scripts = Scripts(self)
         self.functions = Functions(self)
         self.sessions: dict[int, Session] = {}
+        self.acl = AccessControl(self)
         self.waiters = Waiters()
         self.monitors: dict[Session, None] = {}
         self.pause = Pause(self)
@@ -113,6 +121,7 @@ class Engine:
         self.databases = [Database(self, index) for index in range(self.config["databases"])]
         self._configured(frozenset(self.config.values))
         self.config.subscribe(self._configured)
+        self._load_users()
         _engines.add(self)
 
     @classmethod
@@ -141,6 +150,14 @@ class Engine:
         """Forget the engine called `name`; those who hold it keep it. No error if unknown."""
         with _named_lock:
             _named.pop(name, None)
+
+    def _load_users(self) -> None:
+        """The users of the ACL file; ConfigError where it cannot be taken."""
+        if self.config["aclfile"]:
+            try:
+                load_users(self, self.config["aclfile"])
+            except CommandError as error:
+                raise ConfigError(str(error).removeprefix("ERR ")) from None
 
     def _configured(self, names: frozenset[str]) -> None:
         """Take what is read on every command out of the settings."""
@@ -232,6 +249,21 @@ class Engine:
             self.tracking.stop(session)
             self.monitor(session, wanted=False)
 
+    def kill(self, session: Session, by: Session | None) -> None:
+        """End `session` at once; where it is `by` itself, once that has its reply.
+
+        A client in the engine's own process has no socket to close: what it waits for ends with an
+        error.
+        """
+        session.closing = True
+        if session is by:
+            return
+        if session.front is not None:
+            session.front.hang_up()
+        else:
+            self.waiters.unblock(session, with_error=True)
+        self.disconnect(session)
+
     def monitor(self, session: Session, *, wanted: bool) -> None:
         """Show every command to `session` from now on, or no more."""
         if wanted:
@@ -289,7 +321,7 @@ class Engine:
         session.last_active = self.now
         try:
             row = registry.lookup(args)
-            apart = session.special and self._goes_apart(session, row)
+            apart = session.special and self._goes_apart(session, row, args)
             if self._guarded:
                 if self._is_kept(session, row, args):
                     return BLOCKED
@@ -462,11 +494,13 @@ class Engine:
         if needs_memory:
             raise CommandError(OUT_OF_MEMORY)
 
-    def _goes_apart(self, session: Session, row: Command) -> bool:
+    def _goes_apart(self, session: Session, row: Command, args: list[bytes]) -> bool:
         """The checks of a session that is not at rest; whether its command goes another way."""
         name = row.display
-        if not session.authenticated and "no_auth" not in row.flags:
+        if session.login_required and "no_auth" not in row.flags:
             raise CommandError(NO_AUTH)
+        if session.restricted:
+            self.acl.check(session, row, args)
         if session.protocol == 2 and session.is_subscribed and name not in _SUBSCRIBED_COMMANDS:
             raise subscribed(name)
         if session.monitoring and (row.flags & _KEYSPACE_FLAGS or row.name in MAY_REPLICATE):

@@ -105,6 +105,64 @@ def overlapping_prefixes(prefix: bytes, whose: str, other: bytes) -> CommandErro
         "Prefixes for a single client must not overlap."
     )
 
+ACL_SYNTAX = "Syntax error"
+ACL_UNKNOWN_COMMAND = "Unknown command or category name in ACL"
+ACL_PATTERN_AFTER_ALL_KEYS = (
+    "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have "
+    "any effect. Try 'resetkeys' to start with an empty list of patterns"
+)
+ACL_PATTERN_AFTER_ALL_CHANNELS = (
+    "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not "
+    "have any effect. Try 'resetchannels' to start with an empty list of channels"
+)
+ACL_NO_SUCH_PASSWORD = "The password you are trying to remove from the user does not exist"
+ACL_BAD_HASH = (
+    "The password hash must be exactly 64 characters and contain only lowercase hexadecimal "
+    "characters"
+)
+ACL_DUPLICATE_USER = "Duplicate user found. A user can only be defined once in config files"
+ACL_FIRST_ARGUMENT_OF_CHILD = "Allowing first-arg of a subcommand is not supported"
+ACL_BAD_USERNAME = "ERR Usernames can't contain spaces or null characters"
+ACL_KEEPS_DEFAULT = "ERR The 'default' user cannot be removed"
+ACL_NO_FILE = (
+    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users "
+    "via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis "
+    "configuration file set) in order to store users in the Redis configuration."
+)
+ACL_NOT_SAVED = (
+    "ERR There was an error trying to save the ACLs. Please check the server logs for more "
+    "information"
+)
+ACL_NOT_LOADED = (
+    "WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
+)
+NO_PERMISSION_KEYS = (
+    "NOPERM this user has no permissions to access one of the keys used as arguments"
+)
+NO_PERMISSION_CHANNELS = (
+    "NOPERM this user has no permissions to access one of the channels used as arguments"
+)
+EXEC_NO_PERMISSION = (
+    "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+    "call. This command is no longer allowed for the following reason: "
+)
+# Why, by what was refused, at the end of EXEC_NO_PERMISSION.
+EXEC_DENIALS = {
+    "command": "no permission to execute the command or subcommand",
+    "key": "no permission to touch the specified keys",
+    "channel": "no permission to access one of the channels used as arguments",
+}
+SCRIPT_DENIALS = {
+    "command": "ERR The user executing the script can't run this command or subcommand",
+    "key": (
+        "ERR The user executing the script can't access at least one of the keys mentioned in the "
+        "command arguments"
+    ),
+    "channel": (
+        "ERR The user executing the script can't publish to the channel mentioned in the command"
+    ),
+}
+
 
 def wrong_arity(command: str) -> CommandError:
     """The error for a wrong number of arguments; `command` in lower case, `a|b` for a child."""
@@ -136,6 +194,16 @@ def wrong_subcommand_arity(container: str, name: bytes) -> CommandError:
         f"ERR unknown subcommand or wrong number of arguments for '{text(name[:128])}'. "
         f"Try {container.upper()} HELP."
     )
+
+
+def no_permission(command: str) -> CommandError:
+    """The error for a command (in lower case, `a|b` for a child) that the user may not run."""
+    return CommandError(f"NOPERM this user has no permissions to run the '{command}' command")
+
+
+def sort_denied(option: str) -> str:
+    """The error's text for BY or GET of SORT with a user who may not read every key."""
+    return f"ERR {option} option of SORT denied due to insufficient ACL permissions."
 
 
 def invalid_expire(command: str) -> CommandError:

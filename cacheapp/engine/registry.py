@@ -260,6 +260,14 @@ def lookup(args: list[bytes]) -> Command:
     return row
 
 
+def resolve(args: list[bytes]) -> Command | None:
+    """The row for a full argument list, whatever its arity; None where there is none."""
+    row = COMMANDS.get(args[0].upper())
+    if row is not None and row.children and len(args) > 1:
+        return row.children.get(args[1].upper())
+    return row
+
+
 def find(name: bytes) -> Command | None:
     """The row named `name` (`config|get` for a child, any case), or None."""
     parent, _, child = name.upper().partition(b"|")
@@ -290,5 +298,6 @@ __all__ = [
     "find",
     "load_commands",
     "lookup",
+    "resolve",
     "rows",
 ]

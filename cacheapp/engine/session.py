@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cacheapp.engine.replies import NO_REPLY, Push, Reply, to_resp2
 
 if TYPE_CHECKING:
+    from cacheapp.engine.acl import User
     from cacheapp.engine.database import Database
     from cacheapp.engine.engine import Engine
     from cacheapp.engine.registry import Command
@@ -54,6 +55,7 @@ class Session:
         "last_command",
         "lib_name",
         "lib_version",
+        "login_required",
         "monitoring",
         "muted",
         "name",
@@ -63,6 +65,7 @@ class Session:
         "protocol",
         "queue",
         "queue_failed",
+        "restricted",
         "shard_channels",
         "special",
         "touched",
@@ -104,7 +107,9 @@ class Session:
         self.db: Database = self.engine.databases[0]
         self.protocol = protocol
         self.name = b""
-        self.user = b"default"
+        # Before it logs in, a client is the default user, who may be one that lets anybody in.
+        self.user: User = self.engine.acl.default
+        self.authenticated = self.user.lets_anybody_in
         self.no_evict = False
         self.no_touch = False
         # CLIENT REPLY: 0 for ON, MUTED_ONCE for SKIP, MUTED for OFF.
@@ -116,17 +121,20 @@ class Session:
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_failed = False
         self.touched = False
-        self.authenticated = not self.engine.config["requirepass"]
         self.refresh()
 
     def refresh(self) -> None:
         """Recompute `special`: whether a command of this session needs more than the usual checks.
 
-        To be called by whoever changes protocol, queue, subscriptions or authentication.
+        To be called by whoever changes protocol, queue, subscriptions, authentication or the
+        rules of the user.
         """
+        self.login_required = not self.authenticated and self.engine.acl.login_required
+        self.restricted = self.user.restricted
         self.special = (
             self.queue is not None
-            or not self.authenticated
+            or self.login_required
+            or self.restricted
             or self.monitoring
             or self.no_touch
             or self.muted != 0
@@ -233,7 +241,7 @@ class Session:
             "tot-mem": 0,
             "events": "r",
             "cmd": self.last_command,
-            "user": self.user.decode("utf-8", "replace"),
+            "user": self.user.name.decode("utf-8", "replace"),
             "redir": -1 if tracker is None else tracker.redirect,
             "resp": self.protocol,
             "lib-name": self.lib_name.decode("ascii"),
@@ -242,6 +250,11 @@ class Session:
         if self.front is not None:
             fields.update(self.front.fields())
         return fields
+
+    def line(self) -> bytes:
+        """The session as a line of CLIENT LIST, without its newline."""
+        fields = self.describe().items()
+        return " ".join(f"{name}={value}" for name, value in fields).encode("utf-8")
 
 
 def valid_client_name(name: bytes) -> bool:

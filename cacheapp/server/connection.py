@@ -195,7 +195,7 @@ class Connection(asyncio.BufferedProtocol):
                 if executed >= TURN_COMMANDS:
                     self._resume_soon()
                     break
-                commands = parser.take(session.authenticated)
+                commands = parser.take(not session.login_required)
                 if not commands:
                     if parser.pending_bytes > self._server.request_bytes_max:
                         self._drop()

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cacheapp.engine.config import Config
+from cacheapp.engine.acl.files import add_users
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
 from cacheapp.server.tcp import Listening, Server, is_loopback
@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--bind", metavar="ADDRESS", action="append", help=listen)
     add("--port", help=f"TCP port; 0 for no TCP (default: {DEFAULT_PORT})")
     add("--unixsocket", metavar="PATH", help="unix socket to listen at, with the mode 0600")
+    users = 'a user with rules, repeatable, as in "alice on >secret ~cache:* +@read"'
+    add("--user", metavar="RULES", action="append", default=[], help=users)
     add("--requirepass-file", metavar="PATH", help="file whose first line is the password")
     add("--tls-cert-file", metavar="PATH", help="certificate (chain); the port then speaks TLS")
     add("--tls-key-file", metavar="PATH", help="its private key, if not in the same file")
@@ -77,19 +79,20 @@ def engine_options(given: argparse.Namespace) -> dict[str, str]:
     return options
 
 
-def listening(given: argparse.Namespace, config: Config) -> Listening:
+def listening(given: argparse.Namespace, engine: Engine) -> Listening:
     """Where to listen.
 
     Raises ConfigError for a place that others can reach without a password or a certificate (say
     protected-mode=no to mean it), for no place at all, and for half a pair of TLS files.
     """
-    tls = _tls(given)
+    config, tls = engine.config, _tls(given)
     trusted = tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
     hosts = tuple(config["bind"].split()) if config["port"] else ()
     if not hosts and not config["unixsocket"]:
         raise ConfigError("nowhere to listen: give --port or --unixsocket")
+    guarded = engine.acl.default.needs_password
     beyond = [host for host in hosts if not is_loopback(host)]
-    if beyond and config["protected-mode"] and not (config["requirepass"] or trusted):
+    if beyond and config["protected-mode"] and not (guarded or trusted):
         raise ConfigError(
             f"{', '.join(beyond)} can be reached from other machines: give requirepass=…, or TLS "
             "with --tls-ca-cert-file, or say protected-mode=no to let everybody in"
@@ -116,7 +119,8 @@ def serve(given: argparse.Namespace, say: Callable[[str], object]) -> None:
     Raises ConfigError (see `engine_options`, `listening`, `Engine`) and OSError, with the reason.
     """
     engine = Engine(engine_options(given))
-    place = listening(given, engine.config)
+    add_users(engine, given.user)
+    place = listening(given, engine)
     _allow_files(engine.config["maxclients"])
 
     async def run() -> None:

@@ -191,7 +191,7 @@ class Server:
         config = self.engine.config
         if len(self.connections) >= config["maxclients"]:
             return _FULL
-        open_to_all = not config["requirepass"] and not self.listening.trusted
+        open_to_all = not (self.engine.acl.default.needs_password or self.listening.trusted)
         stranger = isinstance(peer, tuple) and not is_loopback(peer[0])
         if config["protected-mode"] and open_to_all and stranger:
             return _DENIED

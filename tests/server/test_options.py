@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from cacheapp.engine.config import Config
+from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
 from cacheapp.server.__main__ import main
 from cacheapp.server.options import add_arguments, engine_options, listening
@@ -39,7 +39,7 @@ def given(*arguments: str) -> argparse.Namespace:
 def place(*arguments: str) -> Listening:
     """Where the server would listen."""
     parsed = given(*arguments)
-    return listening(parsed, Config(engine_options(parsed)))
+    return listening(parsed, Engine(engine_options(parsed)))
 
 
 def test_the_defaults_are_loopback_and_a_port_beside_redis_s() -> None:
@@ -180,7 +180,7 @@ def test_tls_with_client_certificates(certificate: Path) -> None:
     with pytest.raises(ConfigError, match="can be reached"):
         place("--tls-cert-file", file, "--bind", "0.0.0.0")
     parsed = given("--tls-cert-file", file, "--tls-ca-cert-file", file, "--port", free_port())
-    where = listening(parsed, Config(engine_options(parsed)))
+    where = listening(parsed, Engine(engine_options(parsed)))
     context = ssl.create_default_context(cafile=file)
     with RunningServer(where) as server:
         context.load_cert_chain(file)

@@ -1,8 +1,4 @@
-"""The CLIENT commands that act on connections: KILL, PAUSE, REPLY, NO-TOUCH.
-
-A client in the engine's own process has no socket to close: killing it ends its session, and what
-it waits for with an error.
-"""
+"""The CLIENT commands that act on connections: KILL, PAUSE, REPLY, NO-TOUCH."""
 
 from __future__ import annotations
 
@@ -48,7 +44,7 @@ def client_kill(ctx: Session, *options: bytes) -> Reply:
         for session in ctx.engine.sessions.values():
             # A session without a socket may have no address; nobody means it.
             if address and session.address == address:
-                _kill(ctx, session)
+                ctx.engine.kill(session, ctx)
                 return OK
         raise CommandError(_NO_SUCH_CLIENT)
     filters: dict[bytes, Filter] = {}
@@ -69,7 +65,7 @@ def client_kill(ctx: Session, *options: bytes) -> Reply:
         if not (skip_me and session is ctx) and all(fits(session) for fits in filters.values())
     ]
     for session in killed:
-        _kill(ctx, session)
+        ctx.engine.kill(session, ctx)
     return len(killed)
 
 
@@ -87,9 +83,10 @@ def _filter(ctx: Session, name: bytes, value: bytes) -> Filter:
     if name == b"LADDR":
         return lambda session: session.describe()["laddr"] == wanted
     if name == b"USER":
-        if value != b"default":
+        user = ctx.engine.acl.users.get(value)
+        if user is None:
             raise CommandError(f"ERR No such user '{wanted}'")
-        return lambda session: session.user == value
+        return lambda session: session.user is user
     if name == b"MAXAGE":
         seconds = parse_int(value, "ERR maxage is not an integer or out of range")
         if seconds <= 0:
@@ -97,18 +94,6 @@ def _filter(ctx: Session, name: bytes, value: bytes) -> Filter:
         now_ms = ctx.engine.now_ms
         return lambda session: (now_ms - session.created_ms) // 1000 >= seconds
     raise CommandError(SYNTAX)
-
-
-def _kill(ctx: Session, session: Session) -> None:
-    if session is ctx:
-        # The reply comes first.
-        session.closing = True
-    elif session.front is not None:
-        session.front.hang_up()
-    else:
-        session.closing = True
-        ctx.engine.waiters.unblock(session, with_error=True)
-        ctx.engine.disconnect(session)
 
 
 @command(

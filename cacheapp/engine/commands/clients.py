@@ -153,7 +153,7 @@ def client_unblock(ctx: Session, number: bytes, *reason: bytes) -> Reply:
     shaped=True,
 )  # fmt: skip
 def client_info(ctx: Session) -> Reply:
-    return Verbatim(_line(ctx))
+    return Verbatim(ctx.line() + b"\n")
 
 
 @command(
@@ -172,13 +172,7 @@ def client_list(ctx: Session, *options: bytes) -> Reply:
         sessions = [by_id[number] for number in wanted if number in by_id]
     elif options:
         raise CommandError(SYNTAX)
-    return Verbatim(b"".join(_line(session) for session in sessions))
-
-
-def _line(session: Session) -> bytes:
-    """One line of CLIENT LIST, as Redis writes it."""
-    fields = session.describe().items()
-    return " ".join(f"{name}={value}" for name, value in fields).encode("utf-8") + b"\n"
+    return Verbatim(b"".join(session.line() + b"\n" for session in sessions))
 
 
 @command(

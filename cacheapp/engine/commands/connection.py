@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
-
+from cacheapp.engine.acl.users import DEFAULT_USER
 from cacheapp.engine.arguments import parse_int, parse_int32
 from cacheapp.engine.errors import (
     DB_OUT_OF_RANGE,
@@ -19,7 +18,6 @@ from cacheapp.engine.replies import OK, PONG, Reply, Status
 from cacheapp.engine.session import Session, valid_client_name
 from cacheapp.engine.version import REDIS_VERSION
 
-_DEFAULT_USER = b"default"
 _HELLO_UNAUTHENTICATED = (
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
@@ -68,21 +66,12 @@ def auth(ctx: Session, *credentials: bytes) -> Reply:
     if len(credentials) > 2:
         raise CommandError("ERR syntax error")
     if len(credentials) == 1:
-        if not ctx.engine.config["requirepass"]:
+        if not ctx.engine.acl.default.needs_password:
             raise CommandError(NO_PASSWORD_SET)
-        credentials = (_DEFAULT_USER, credentials[0])
-    _authenticate(ctx, *credentials)
-    return OK
-
-
-def _authenticate(ctx: Session, user: bytes, password: bytes) -> None:
-    """Log the session in as `user`, or raise WRONGPASS. The one user is `default`."""
-    wanted = ctx.engine.config["requirepass"].encode()
-    if user != _DEFAULT_USER or (wanted and not hmac.compare_digest(password, wanted)):
+        credentials = (DEFAULT_USER, credentials[0])
+    if not ctx.engine.acl.log_in(ctx, credentials[0], credentials[1], b"AUTH"):
         raise CommandError(WRONG_PASSWORD)
-    ctx.user = user
-    ctx.authenticated = True
-    ctx.refresh()
+    return OK
 
 
 @command(
@@ -96,26 +85,21 @@ def hello(ctx: Session, *options: bytes) -> Reply:
         protocol = parse_int(next(words), "ERR Protocol version is not an integer or out of range")
         if protocol not in (2, 3):
             raise CommandError("NOPROTO unsupported protocol version")
-    credentials, name = None, None
     for word in words:
         option = word.upper()
-        if option == b"AUTH":
-            credentials = (next(words, None), next(words, None))
-            if None in credentials:
-                raise CommandError(f"ERR Syntax error in HELLO option '{text(word)}'")
-        elif option == b"SETNAME" and (name := next(words, None)) is not None:
-            if not valid_client_name(name):
-                raise CommandError(INVALID_CLIENT_NAME)
-        else:
+        first = next(words, None) if option in (b"AUTH", b"SETNAME") else None
+        second = next(words, None) if option == b"AUTH" else first
+        if first is None or second is None:
             raise CommandError(f"ERR Syntax error in HELLO option '{text(word)}'")
-    if credentials is not None:
-        user, password = credentials
-        assert user is not None and password is not None
-        _authenticate(ctx, user, password)
+        if option == b"AUTH":
+            if not ctx.engine.acl.log_in(ctx, first, second, b"HELLO"):
+                raise CommandError(WRONG_PASSWORD)
+        elif not valid_client_name(first):
+            raise CommandError(INVALID_CLIENT_NAME)
+        else:
+            ctx.name = first
     if not ctx.authenticated:
         raise CommandError(_HELLO_UNAUTHENTICATED)
-    if name is not None:
-        ctx.name = name
     if protocol:
         ctx.protocol = protocol
         ctx.refresh()

@@ -139,9 +139,7 @@ def command_help(_ctx: Session) -> Reply:
 
 def _resolved(arguments: list[bytes]) -> Command:
     """The row of the quoted command, or the errors that GETKEYS has for a wrong one."""
-    row = registry.COMMANDS.get(arguments[0].upper())
-    if row is not None and row.children and len(arguments) > 1:
-        row = row.children.get(arguments[1].upper())
+    row = registry.resolve(arguments)
     if row is None:
         raise CommandError("ERR Invalid command specified")
     if not row.has_keys:

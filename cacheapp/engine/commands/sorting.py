@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cacheapp.engine.acl import reads_any_key
 from cacheapp.engine.arguments import parse_float, parse_int
-from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.errors import SYNTAX, CommandError, sort_denied
 from cacheapp.engine.keyspecs import KeyAccess, access, key_at, keys_somewhere
-from cacheapp.engine.registry import command
+from cacheapp.engine.registry import command, resolve
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.expiringhash import ExpiringHash
@@ -42,7 +43,7 @@ class _Query:
     store: bytes | None = None
 
 
-def _query(words: tuple[bytes, ...], *, may_store: bool) -> _Query:
+def _query(words: tuple[bytes, ...], *, may_store: bool, may_look_up: bool) -> _Query:
     query = _Query()
     at = 0
     while at < len(words):
@@ -61,14 +62,29 @@ def _query(words: tuple[bytes, ...], *, may_store: bool) -> _Query:
             query.by = words[at + 1]
             # Once a pattern is constant, a later one does not bring the order back.
             query.unsorted = query.unsorted or b"*" not in query.by
+            _check_may(may_look_up or b"*" not in query.by, "BY")
             at += 1
         elif option == b"GET" and left:
+            _check_may(may_look_up, "GET")
             query.gets.append(words[at + 1])
             at += 1
         else:
             raise CommandError(SYNTAX)
         at += 1
     return query
+
+
+def _check_may(allowed: bool, option: str) -> None:
+    if not allowed:
+        raise CommandError(sort_denied(option))
+
+
+def _may_look_up(ctx: Session, args: list[bytes]) -> bool:
+    """Whether the user may read what BY and GET name: any key, as nobody knows which."""
+    if not ctx.restricted:
+        return True
+    row = resolve(args)
+    return row is not None and reads_any_key(ctx.user, row, args)
 
 
 def _look_up(ctx: Session, pattern: bytes, element: bytes) -> bytes | None:
@@ -188,7 +204,8 @@ def _find_keys(args: list[bytes]) -> list[KeyAccess]:
     summary="Sorts a list, a set or a sorted set, and returns or stores the result.",
 )  # fmt: skip
 def sort(ctx: Session, key: bytes, *options: bytes) -> Reply:
-    return _sort(ctx, key, _query(options, may_store=True))
+    may_look_up = _may_look_up(ctx, [b"SORT", key, *options])
+    return _sort(ctx, key, _query(options, may_store=True, may_look_up=may_look_up))
 
 
 @command(
@@ -198,4 +215,5 @@ def sort(ctx: Session, key: bytes, *options: bytes) -> Reply:
     summary="Sorts a list, a set or a sorted set, and returns the result.",
 )  # fmt: skip
 def sort_ro(ctx: Session, key: bytes, *options: bytes) -> Reply:
-    return _sort(ctx, key, _query(options, may_store=False))
+    may_look_up = _may_look_up(ctx, [b"SORT_RO", key, *options])
+    return _sort(ctx, key, _query(options, may_store=False, may_look_up=may_look_up))

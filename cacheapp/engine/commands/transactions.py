@@ -53,6 +53,8 @@ def exec_(ctx: Session) -> Reply:
         replies: list[Reply] = []
         for row, args in queue:
             try:
+                if ctx.restricted:
+                    ctx.engine.acl.check_queued(ctx, row, args)
                 reply = ctx.engine.call(ctx, row, args)
                 if row.shaped and ctx.protocol == 2:
                     reply = to_resp2(reply)

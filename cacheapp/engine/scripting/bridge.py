@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine import registry
+from cacheapp.engine.acl import check
 from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError
 from cacheapp.engine.replies import NULL_ARRAY, Reply, Status, to_resp2
 from cacheapp.engine.scripting.conversion import size_bytes, to_lua
@@ -54,6 +55,8 @@ class Bridge:
         self._engine = engine
         self._session = Session(engine, 0, _deliver_nothing, 2)
         self._session.is_script = True
+        # Whose script runs, for ACL LOG.
+        self._caller = self._session
         self._raised = _Raised()
         self._message: bytes | None = None
         self._counted = False
@@ -83,7 +86,8 @@ class Bridge:
         session.user = caller.user
         session.name = caller.name
         session.protocol = 2
-        session.authenticated = True
+        session.restricted = caller.restricted
+        self._caller = caller
         self._read_only = read_only
         self._may_grow = may_grow
         self._wrote = False
@@ -199,15 +203,15 @@ class Bridge:
             wrong_arity = str(error).startswith("ERR wrong number")
             message = _WRONG_ARITY if wrong_arity else _UNKNOWN
             raise self._refused(message, registry.find(arguments[0])) from None
-        if "noscript" in row.flags:
-            raise self._refused(_NOT_ALLOWED, row)
+        session = self._session
+        if session.restricted or "noscript" in row.flags:
+            self._check_allowed(row, arguments)
         if row.is_write:
             if self._read_only:
                 raise self._refused(_READ_ONLY, row)
             if row.deny_oom and not self._may_grow and not self._wrote:
                 raise self._refused(OUT_OF_MEMORY, row)
             self._wrote = True
-        session = self._session
         reply = self._engine.call(session, row, arguments)
         kind = type(reply)
         if kind is int:
@@ -227,6 +231,14 @@ class Bridge:
         if not sandbox.room_for(size_bytes(reply)):
             raise CommandError(_NO_MEMORY)
         return to_lua(reply, session.protocol, sandbox.table)
+
+    def _check_allowed(self, row: registry.Command, arguments: list[bytes]) -> None:
+        """Raise where no script may run a command, or not one of the caller's user."""
+        if "noscript" in row.flags:
+            raise self._refused(_NOT_ALLOWED, row)
+        denied = self._engine.acl.script_denial(self._session, row, arguments, self._caller)
+        if denied is not None:
+            raise self._refused(denied, row)
 
     def _refused(self, message: str, row: registry.Command | None) -> CommandError:
         """Count a command that a script may not run, or not so; its error."""
@@ -288,7 +300,7 @@ class Bridge:
             )
 
     def _acl_check_cmd(self, *args: Any) -> bool:
-        """True for every command there is: there are no users but the default one."""
+        """Whether the script's user may run a command with these arguments."""
         if not args:
             raise self._fail(_NO_COMMAND)
         try:
@@ -299,9 +311,10 @@ class Bridge:
             message = ""
         if message:
             raise self._fail(message)
-        if registry.find(arguments[0]) is None:
+        row = registry.resolve(arguments)
+        if row is None:
             raise self._fail("ERR Invalid command passed to redis.acl_check_cmd()")
-        return True
+        return check(self._session.user, row, arguments) is None
 
 
 def _deliver_nothing(_reply: Reply) -> None:
