@@ -139,7 +139,7 @@ def _acl_rows() -> Iterable[Parameter]:
     yield Parameter("aclfile", "", str, mutable=False, help="file of users for ACL LOAD and SAVE")
     yield Parameter("acllog-max-len", "128", integer(0, 2**63 - 1), help="entries of ACL LOG kept")
     yield Parameter(
-        "acl-pubsub-default", "resetchannels", _choice("allchannels", "resetchannels"),
+        "acl-pubsub-default", "resetchannels", choice("allchannels", "resetchannels"),
         help="channels of new users",
     )  # fmt: skip
 

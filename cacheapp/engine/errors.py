@@ -105,6 +105,7 @@ def overlapping_prefixes(prefix: bytes, whose: str, other: bytes) -> CommandErro
         "Prefixes for a single client must not overlap."
     )
 
+
 ACL_SYNTAX = "Syntax error"
 ACL_UNKNOWN_COMMAND = "Unknown command or category name in ACL"
 ACL_PATTERN_AFTER_ALL_KEYS = (

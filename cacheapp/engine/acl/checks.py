@@ -1,8 +1,8 @@
 """Whether a user may run a command: its name, then its keys, then its channels.
 
 Each selector is asked by itself, as Redis asks them: two that allow half of a command each do not
-allow it together. What a key needs, reading or writing, comes from the row's key specifications. Arguments
-in which no keys can be found are the command's own error, and not refused here.
+allow it together. What a key needs, reading or writing, is what the row says of it. Arguments in
+which no keys can be found are the command's own error, and not refused here.
 """
 
 from __future__ import annotations
