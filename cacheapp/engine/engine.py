@@ -21,7 +21,6 @@ from typing import Any
 
 from cacheapp.engine import registry
 from cacheapp.engine.acl import AccessControl
-from cacheapp.engine.acl.files import load as load_users
 from cacheapp.engine.blocking import Waiters
 from cacheapp.engine.clock import Clock, SystemClock
 from cacheapp.engine.config import Config, parse_options
@@ -121,7 +120,7 @@ class Engine:
         self.databases = [Database(self, index) for index in range(self.config["databases"])]
         self._configured(frozenset(self.config.values))
         self.config.subscribe(self._configured)
-        self._load_users()
+        self.acl.load_configured()
         _engines.add(self)
 
     @classmethod
@@ -150,14 +149,6 @@ class Engine:
         """Forget the engine called `name`; those who hold it keep it. No error if unknown."""
         with _named_lock:
             _named.pop(name, None)
-
-    def _load_users(self) -> None:
-        """The users of the ACL file; ConfigError where it cannot be taken."""
-        if self.config["aclfile"]:
-            try:
-                load_users(self, self.config["aclfile"])
-            except CommandError as error:
-                raise ConfigError(str(error).removeprefix("ERR ")) from None
 
     def _configured(self, names: frozenset[str]) -> None:
         """Take what is read on every command out of the settings."""
@@ -248,21 +239,6 @@ class Engine:
             self.pause.forget(session)
             self.tracking.stop(session)
             self.monitor(session, wanted=False)
-
-    def kill(self, session: Session, by: Session | None) -> None:
-        """End `session` at once; where it is `by` itself, once that has its reply.
-
-        A client in the engine's own process has no socket to close: what it waits for ends with an
-        error.
-        """
-        session.closing = True
-        if session is by:
-            return
-        if session.front is not None:
-            session.front.hang_up()
-        else:
-            self.waiters.unblock(session, with_error=True)
-        self.disconnect(session)
 
     def monitor(self, session: Session, *, wanted: bool) -> None:
         """Show every command to `session` from now on, or no more."""

@@ -182,6 +182,21 @@ class Session:
             return
         self._deliver(to_resp2(reply) if self.protocol == 2 else reply)
 
+    def kill(self, by: Session | None) -> None:
+        """End the session at once; where `by`, who runs a command, is itself: after its reply.
+
+        A client in the engine's own process has no socket to close: what it waits for ends with an
+        error.
+        """
+        self.closing = True
+        if self is by:
+            return
+        if self.front is not None:
+            self.front.hang_up()
+        else:
+            self.engine.waiters.unblock(self, with_error=True)
+        self.engine.disconnect(self)
+
     def unwatch(self) -> None:
         """Forget all watched keys, and that any was touched."""
         for database, key in self.watched:

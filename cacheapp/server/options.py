@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cacheapp.engine.acl.files import add_users
+from cacheapp.engine.acl.files import defined
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
 from cacheapp.server.tcp import Listening, Server, is_loopback
@@ -119,7 +119,7 @@ def serve(given: argparse.Namespace, say: Callable[[str], object]) -> None:
     Raises ConfigError (see `engine_options`, `listening`, `Engine`) and OSError, with the reason.
     """
     engine = Engine(engine_options(given))
-    add_users(engine, given.user)
+    engine.acl.add(defined(engine, given.user))
     place = listening(given, engine)
     _allow_files(engine.config["maxclients"])
 

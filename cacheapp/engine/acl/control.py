@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cacheapp.engine.acl import files
 from cacheapp.engine.acl.checks import Denial, Reason, allows_channel, check
 from cacheapp.engine.acl.log import AclLog, Entry
 from cacheapp.engine.acl.rules import RuleError, UnclosedSelectorError, apply, merged
@@ -24,6 +25,7 @@ from cacheapp.engine.errors import (
     NO_PERMISSION_KEYS,
     SCRIPT_DENIALS,
     CommandError,
+    ConfigError,
     no_permission,
     text,
 )
@@ -65,6 +67,15 @@ class AccessControl:
         return allowed
 
     # Users
+
+    def load_configured(self) -> None:
+        """Take the users of the aclfile, where there is one; ConfigError with what is wrong."""
+        path: str = self._engine.config["aclfile"]
+        if path:
+            try:
+                self.replace(files.load(self._engine, path), by=None)
+            except CommandError as error:
+                raise ConfigError(str(error).removeprefix("ERR ")) from None
 
     def set_user(self, name: bytes, rules: Sequence[bytes]) -> None:
         """Apply all of `rules` to a user, who is made if there is none, or raise CommandError."""
@@ -109,6 +120,14 @@ class AccessControl:
         self._changed()
         self._end_sessions(old, by)
 
+    def add(self, users: dict[bytes, User]) -> None:
+        """Have these users beside those there are, before there are sessions."""
+        default = users.get(DEFAULT_USER)
+        if default is not None:
+            self.default.become(default)
+        self.users |= {**users, DEFAULT_USER: self.default}
+        self._changed()
+
     def _end_sessions(self, users: Sequence[User], by: Session | None) -> None:
         for user in users:
             user.become(User(user.name))
@@ -117,7 +136,7 @@ class AccessControl:
             if session.user in users:
                 session.authenticated = False
                 session.refresh()
-                self._engine.kill(session, by)
+                session.kill(by)
 
     def _end_subscribers(self, user: User, changed: User) -> None:
         """End the sessions of `user` that listen to what the changed rules no longer allow."""
@@ -133,7 +152,7 @@ class AccessControl:
                 all(allows_channel(allowed, name, is_pattern=True) for name in patterns)
                 and all(allows_channel(allowed, name, is_pattern=False) for name in channels)
             ):
-                self._engine.kill(session, by=None)
+                session.kill(by=None)
 
     # Sessions
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cacheapp.engine.acl.describing import describe_user
 from cacheapp.engine.acl.rules import RuleError, UnclosedSelectorError, apply, has_spaces, merged
-from cacheapp.engine.acl.users import DEFAULT_USER, User
+from cacheapp.engine.acl.users import User
 from cacheapp.engine.errors import (
     ACL_BAD_USERNAME,
     ACL_DUPLICATE_USER,
@@ -27,14 +27,13 @@ from cacheapp.engine.errors import (
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
-    from cacheapp.engine.session import Session
 
 _logger = logging.getLogger(__name__)
 _BLANKS = b" \t\r\n"
 
 
-def load(engine: Engine, path: str, by: Session | None = None) -> None:
-    """Replace all users by those of a file; CommandError with everything that is wrong in it."""
+def load(engine: Engine, path: str) -> dict[bytes, User]:
+    """The users of a file by name; CommandError with everything that is wrong in it."""
     try:
         content = engine.files.read(path)
     except OSError as error:
@@ -49,7 +48,7 @@ def load(engine: Engine, path: str, by: Session | None = None) -> None:
             errors += _load_line(users, words, path, number, engine.acl.all_channels)
     if errors:
         raise CommandError(f"ERR {errors}{ACL_NOT_LOADED}")
-    engine.acl.replace(users, by)
+    return users
 
 
 def _load_line(
@@ -95,11 +94,11 @@ def save(engine: Engine, path: str) -> None:
         raise CommandError(ACL_NOT_SAVED) from None
 
 
-def add_users(engine: Engine, definitions: Iterable[str]) -> None:
-    """Add users from definitions such as "alice on >secret ~* +@all", before there are sessions.
+def defined(engine: Engine, definitions: Iterable[str]) -> dict[bytes, User]:
+    """Users by name from definitions such as "alice on >secret ~* +@all".
 
-    `default` is reset first and then has what its definition says. Raises ConfigError for a rule
-    that cannot be taken, for a user that is defined twice, and beside an ACL file.
+    Raises ConfigError for a rule that cannot be taken, for a user that is defined twice, and beside
+    an ACL file.
     """
     users: dict[bytes, User] = {}
     for definition in definitions:
@@ -118,9 +117,7 @@ def add_users(engine: Engine, definitions: Iterable[str]) -> None:
             raise ConfigError(f"user {text(name)!r}: {text(error.rule)} is not closed") from None
         except RuleError as error:
             raise ConfigError(f"user {text(name)!r}: {error}") from None
-    if DEFAULT_USER not in users:
-        users[DEFAULT_USER] = engine.acl.default
-    engine.acl.replace(users, by=None)
+    return users
 
 
 def _reason(error: OSError) -> str:

@@ -227,7 +227,7 @@ def acl_dryrun(ctx: Session, name: bytes, *full: bytes) -> Reply:
     summary="Reloads the rules from the configured ACL file.",
 )  # fmt: skip
 def acl_load(ctx: Session) -> Reply:
-    files.load(ctx.engine, _file(ctx), by=ctx)
+    ctx.engine.acl.replace(files.load(ctx.engine, _file(ctx)), by=ctx)
     return OK
 
 

@@ -44,7 +44,7 @@ def client_kill(ctx: Session, *options: bytes) -> Reply:
         for session in ctx.engine.sessions.values():
             # A session without a socket may have no address; nobody means it.
             if address and session.address == address:
-                ctx.engine.kill(session, ctx)
+                session.kill(by=ctx)
                 return OK
         raise CommandError(_NO_SUCH_CLIENT)
     filters: dict[bytes, Filter] = {}
@@ -65,7 +65,7 @@ def client_kill(ctx: Session, *options: bytes) -> Reply:
         if not (skip_me and session is ctx) and all(fits(session) for fits in filters.values())
     ]
     for session in killed:
-        ctx.engine.kill(session, ctx)
+        session.kill(by=ctx)
     return len(killed)
 
 
