@@ -76,6 +76,8 @@ DEBUG_NOT_ALLOWED = (
     "run it from a local connection, otherwise you need to set this option in the configuration "
     "file, and then restart the server."
 )
+NOVALUES_OUTSIDE_HSCAN = "ERR NOVALUES option can only be used in HSCAN"
+WAITAOF_WITHOUT_AOF = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
 # Client-side caching.
 PREFIX_WITHOUT_BCAST = "ERR PREFIX option requires BCAST mode to be enabled"
 BCAST_WITH_OPT = "ERR OPTIN and OPTOUT are not compatible with BCAST"

@@ -244,6 +244,7 @@ class Session:
             "psub": len(self.patterns),
             "ssub": len(self.shard_channels),
             "multi": -1 if self.queue is None else len(self.queue),
+            "watch": len(self.watched),
             "qbuf": 0,
             "qbuf-free": 0,
             "argv-mem": 0,

@@ -7,9 +7,15 @@ read their count alike; and several commands say how many keys follow.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from cacheapp.engine.arguments import INT64_MAX, glob_matcher, parse_int
-from cacheapp.engine.errors import SYNTAX, VALUE_OUT_OF_RANGE, CommandError
+from cacheapp.engine.errors import (
+    NOVALUES_OUTSIDE_HSCAN,
+    SYNTAX,
+    VALUE_OUT_OF_RANGE,
+    CommandError,
+)
 
 # How many elements a SCAN call is asked for if it does not say.
 _COUNT_DEFAULT = 10
@@ -25,6 +31,19 @@ def scan_options(options: tuple[bytes, ...]) -> tuple[int, Matcher | None]:
     return count, matches
 
 
+def hash_scan_options(options: tuple[bytes, ...]) -> tuple[int, Matcher | None, bool]:
+    """As `scan_options`, and whether HSCAN was asked for the fields alone (NOVALUES)."""
+    rest: list[bytes] = []
+    names_only = False
+    words = iter(options)
+    for word in words:
+        if word.upper() == b"NOVALUES":
+            names_only = True
+        else:
+            rest += (word, *islice(words, 1))
+    return *scan_options(tuple(rest)), names_only
+
+
 def typed_scan_options(
     options: tuple[bytes, ...], *, allow_type: bool = True
 ) -> tuple[int, Matcher | None, bytes | None]:
@@ -33,6 +52,8 @@ def typed_scan_options(
     words = iter(options)
     for word in words:
         option, argument = word.upper(), next(words, None)
+        if option == b"NOVALUES":
+            raise CommandError(NOVALUES_OUTSIDE_HSCAN)
         if argument is None:
             raise CommandError(SYNTAX)
         if option == b"COUNT":

@@ -328,12 +328,15 @@ def test_the_whole_of_a_stream(log: Server) -> None:
         (b"1-1", 1),
         (b"2-1", 1),
     ]
+    # Only the engine tells it: it is Redis 7.2's.
+    consumer.pop(b"active-time", None)
     assert consumer == {b"name": b"ann", b"pel-count": 3}
     whole = raw.execute("XINFO", "STREAM", "log", "FULL", "COUNT", 0)
     assert len(whole[b"entries"]) == 5
     assert len(whole[b"groups"][0][b"pending"]) == 3
     assert raw.execute("XINFO", "GROUPS", "log")[0][b"lag"] == 2
-    assert set(raw.execute("XINFO", "CONSUMERS", "log", "g")[0]) == {b"name", b"pending", b"idle"}
+    fields = set(raw.execute("XINFO", "CONSUMERS", "log", "g")[0])
+    assert fields - {b"inactive"} == {b"name", b"pending", b"idle"}
 
 
 def test_help(server: Server) -> None:

@@ -21,6 +21,8 @@ Fragment = SearchStrategy[Words]
 Part = str | Fragment
 
 MAX_STEPS = 40
+# Since Redis 7.2 these have an option, so that an argument too many is an error of another kind.
+_TAKE_MORE = (b"ZRANK", b"ZREVRANK")
 
 
 def word(*choices: str | bytes) -> Fragment:
@@ -171,6 +173,6 @@ def _step(words: Words, connection: int, fate: int) -> Step:
     """The step; two fates in forty lose the last argument or gain one."""
     if fate == 1 and len(words) > 1:
         words = words[:-1]
-    elif fate == 2:
+    elif fate == 2 and words[0] not in _TAKE_MORE:
         words = (*words, b"extra")
     return Step(words, connection)

@@ -20,7 +20,7 @@ from cacheapp.engine.replies import OK, Pairs, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.expiringhash import ExpiringHash
 from cacheapp.engine.structures.hash import Hash
-from cacheapp.engine.walking import picks, random_count, scan_options
+from cacheapp.engine.walking import hash_scan_options, picks, random_count
 
 _NOT_AN_INTEGER = "ERR hash value is not an integer"
 _NOT_A_FLOAT = "ERR hash value is not a float"
@@ -275,12 +275,14 @@ def hscan(ctx: Session, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
     if found is None:
         return [b"0", []]
-    count, matches = scan_options(options)
+    count, matches, names_only = hash_scan_options(options)
     following, fields = found.scan(position, count)
     if type(found) is ExpiringHash:
         now_ms = ctx.engine.now_ms
         fields = [field for field in fields if not found.is_due(field, now_ms)]
     if matches is not None:
         fields = [field for field in fields if matches(field)]
+    if names_only:
+        return [b"%d" % following, fields]
     held = found.as_mapping()
     return [b"%d" % following, [part for field in fields for part in (field, held[field])]]

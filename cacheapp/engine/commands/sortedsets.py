@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 from cacheapp.engine.arguments import parse_cursor, parse_float
-from cacheapp.engine.errors import SYNTAX, CommandError
+from cacheapp.engine.errors import SYNTAX, CommandError, wrong_arity
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import Pairs, Reply, format_double
+from cacheapp.engine.replies import NULL_ARRAY, Pairs, Reply, format_double
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.sortedset import SortedSet
 from cacheapp.engine.walking import picks, random_count, scan_options
@@ -161,24 +161,40 @@ def zmscore(ctx: Session, key: bytes, *members: bytes) -> Reply:
 
 
 @command(
-    "ZRANK", arity=3, flags="readonly fast", keys=(1, 1, 1), key_flags="RO access",
+    "ZRANK", arity=-3, flags="readonly fast", keys=(1, 1, 1), key_flags="RO access",
     group="sorted-set", since="2.0.0", complexity="O(log(N))",
-    summary="Returns the position of a member in a sorted set, from the lowest score.",
+    summary="Returns the position of a member in a sorted set, from the lowest score.", shaped=True,
 )  # fmt: skip
-def zrank(ctx: Session, key: bytes, member: bytes) -> Reply:
-    found: SortedSet | None = ctx.db.read(key, SortedSet)
-    return None if found is None else found.rank(member)
+def zrank(ctx: Session, key: bytes, member: bytes, *options: bytes) -> Reply:
+    return _rank(ctx, key, member, options, command="zrank", from_end=False)
 
 
 @command(
-    "ZREVRANK", arity=3, flags="readonly fast", keys=(1, 1, 1), key_flags="RO access",
+    "ZREVRANK", arity=-3, flags="readonly fast", keys=(1, 1, 1), key_flags="RO access",
     group="sorted-set", since="2.0.0", complexity="O(log(N))",
     summary="Returns the position of a member in a sorted set, from the highest score.",
+    shaped=True,
 )  # fmt: skip
-def zrevrank(ctx: Session, key: bytes, member: bytes) -> Reply:
+def zrevrank(ctx: Session, key: bytes, member: bytes, *options: bytes) -> Reply:
+    return _rank(ctx, key, member, options, command="zrevrank", from_end=True)
+
+
+def _rank(
+    ctx: Session, key: bytes, member: bytes, options: tuple[bytes, ...], *, command: str,
+    from_end: bool,
+) -> Reply:  # fmt: skip
+    """The position of a member, with its score if that was asked for (Redis 7.2)."""
+    if len(options) > 1:
+        raise wrong_arity(command)
+    if options and options[0].upper() != b"WITHSCORE":
+        raise CommandError(SYNTAX)
     found: SortedSet | None = ctx.db.read(key, SortedSet)
     rank = None if found is None else found.rank(member)
-    return None if found is None or rank is None else len(found) - 1 - rank
+    if found is None or rank is None:
+        return NULL_ARRAY if options else None
+    if from_end:
+        rank = len(found) - 1 - rank
+    return [rank, found.score(member)] if options else rank
 
 
 # Walking

@@ -196,6 +196,13 @@ def _consumer(ctx: Session, key: bytes, group: Group, name: bytes) -> Consumer:
     return consumer
 
 
+def _seen(group: Group, name: bytes, now_ms: int) -> None:
+    """Note that a consumer has asked, whether or not it gets anything (Redis 7.2)."""
+    consumer = group.consumers.get(name)
+    if consumer is not None:
+        consumer.seen_ms = now_ms
+
+
 def _group(ctx: Session, key: bytes, name: bytes) -> tuple[Stream, Group]:
     """The stream at `key` and its group; NOGROUP where there is no such pair."""
     stream: Stream | None = ctx.db.read(key, Stream)
@@ -342,6 +349,7 @@ def xclaim(
     numbers = _leading_ids(arguments)
     claim = _claim_options(arguments[len(numbers) :], now_ms)
     group.last_id = max(group.last_id, claim.last_id)
+    _seen(group, consumer_name, now_ms)
     replies: list[Reply] = []
     for number in numbers:
         row = stream.row(number)
@@ -359,6 +367,7 @@ def xclaim(
         if pending is None:
             pending = group.give(number, consumer, now_ms)
         group.hand_over(number, pending, consumer)
+        consumer.active_ms = now_ms
         pending.delivered_ms = claim.delivered_ms
         if claim.deliveries >= 0:
             pending.deliveries = claim.deliveries
@@ -395,6 +404,7 @@ def xautoclaim(
     if count > _AUTOCLAIM_IDS_MAX:
         raise CommandError(_COUNT_TOO_HIGH)
     now_ms = ctx.engine.now_ms
+    _seen(group, consumer_name, now_ms)
     replies: list[Reply] = []
     deleted: list[bytes] = []
     looks, cursor = count * _AUTOCLAIM_LOOKS, 0
@@ -408,7 +418,9 @@ def xautoclaim(
             group.forget(number)
             deleted.append(format_id(number))
         elif not idle_ms or now_ms - pending.delivered_ms >= idle_ms:
-            group.hand_over(number, pending, _consumer(ctx, key, group, consumer_name))
+            consumer = _consumer(ctx, key, group, consumer_name)
+            group.hand_over(number, pending, consumer)
+            consumer.active_ms = now_ms
             pending.delivered_ms = now_ms
             pending.deliveries += not only_ids
             replies.append(format_id(number) if only_ids else row)

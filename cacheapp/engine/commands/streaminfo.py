@@ -91,6 +91,7 @@ def _full_consumer(consumer: Consumer, count: int) -> Reply:
     return {
         b"name": consumer.name,
         b"seen-time": consumer.seen_ms,
+        b"active-time": consumer.active_ms,
         b"pel-count": len(consumer.pending),
         b"pending": [
             [format_id(number), entry.delivered_ms, entry.deliveries]
@@ -142,11 +143,13 @@ def xinfo_consumers(ctx: Session, key: bytes, name: bytes) -> Reply:
     group = _stream(ctx, key).groups.get(name)
     if group is None:
         raise no_group_in_stream(key, name)
+    now_ms = ctx.engine.now_ms
     return [
         {
             b"name": consumer.name,
             b"pending": len(consumer.pending),
-            b"idle": max(ctx.engine.now_ms - consumer.seen_ms, 0),
+            b"idle": max(now_ms - consumer.seen_ms, 0),
+            b"inactive": max(now_ms - consumer.active_ms, 0) if consumer.active_ms >= 0 else -1,
         }
         for consumer in group.in_order()
     ]

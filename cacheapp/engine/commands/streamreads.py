@@ -139,6 +139,8 @@ def xreadgroup(ctx: Session, *arguments: bytes) -> Reply:
         stream: Stream = ctx.db.peek(key)
         group = stream.groups[reading.group]
         if start == _NEW and not (stream.length and stream.top_id() > group.last_id):
+            if (asking := group.consumers.get(reading.consumer)) is not None:
+                asking.seen_ms = ctx.engine.now_ms
             continue
         consumer = _consumer(ctx, key, group, reading.consumer)
         if start != _NEW:
@@ -191,6 +193,7 @@ def _give_new(
         rows.append(node.row(position))
         if not acknowledged:
             group.give(number, consumer, now_ms)
+            consumer.active_ms = now_ms
         if len(rows) == count:
             break
     return rows

@@ -116,12 +116,14 @@ class PendingList:
 class Consumer:
     """One reader of a group, by name."""
 
-    __slots__ = ("name", "pending", "seen_ms")
+    __slots__ = ("active_ms", "name", "pending", "seen_ms")
 
     def __init__(self, name: bytes, now_ms: int) -> None:
         self.name = name
         # When it last asked for something.
         self.seen_ms = now_ms
+        # When it last was given something to acknowledge; -1 for never.
+        self.active_ms = -1
         self.pending = PendingList()
 
 
@@ -188,9 +190,9 @@ class Group:
     def copy(self) -> Group:
         """An independent copy."""
         made = Group(self.last_id, self.entries_read)
-        made.consumers = {
-            name: Consumer(name, consumer.seen_ms) for name, consumer in self.consumers.items()
-        }
+        for name, consumer in self.consumers.items():
+            twin = made.consumers[name] = Consumer(name, consumer.seen_ms)
+            twin.active_ms = consumer.active_ms
         made.pending = self.pending.copy(made.consumers)
         for number, pending in made.pending.walk():
             pending.consumer.pending.put(number, pending)

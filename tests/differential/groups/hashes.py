@@ -44,7 +44,7 @@ COMMANDS = [
     seq("HRANDFIELD", KEY),
     seq("HRANDFIELD", KEY, PICKS, maybe(word("WITHVALUES", "withvalues", "WITH"))),
     seq(
-        "HSCAN", KEY, CURSOR, options(seq("MATCH", PATTERN), seq("COUNT", COUNT), "NOVALUES"),
+        "HSCAN", KEY, CURSOR, options(seq("MATCH", PATTERN), seq("COUNT", COUNT)),
     ),
 ]  # fmt: skip
 

@@ -111,6 +111,38 @@ def test_idle_times(run: Run, clock: ManualClock) -> None:
     assert full[b"consumers"][0][b"seen-time"] == 1_700_000_003_000
 
 
+def test_a_consumer_is_seen_when_it_asks_and_active_when_it_gets(
+    run: Run, clock: ManualClock
+) -> None:
+    """The two times of Redis 7.2; until then there was one, of asking and getting."""
+
+    def times() -> tuple[int, int]:
+        consumer = run("XINFO", "CONSUMERS", "log", "g")[0]
+        return consumer[b"idle"], consumer[b"inactive"]
+
+    read = ("XREADGROUP", "GROUP", "g", "ann", "STREAMS", "log", ">")
+    run("XGROUP", "CREATE", "log", "g", "$", "MKSTREAM")
+    run("XGROUP", "CREATECONSUMER", "log", "g", "ann")
+    clock.advance(1)
+    assert times() == (1000, -1)
+    run(*read)
+    assert times() == (0, -1)
+    run("XADD", "log", "1-1", "a", 1)
+    run(*read)
+    clock.advance(1)
+    assert times() == (1000, 1000)
+    run("XCLAIM", "log", "g", "ann", 5000, "1-1")
+    assert times() == (0, 1000)
+    run("XAUTOCLAIM", "log", "g", "ann", 5000, "0")
+    clock.advance(1)
+    assert times() == (1000, 2000)
+    run("XAUTOCLAIM", "log", "g", "ann", 0, "0")
+    assert times() == (0, 0)
+    run("COPY", "log", "copy")
+    consumer = run("XINFO", "STREAM", "copy", "FULL")[b"groups"][0][b"consumers"][0]
+    assert consumer[b"active-time"] == consumer[b"seen-time"] == int(clock.time() * 1000)
+
+
 def test_reading_the_last_entry(run: Run, reader: Client) -> None:
     """`+` is Redis 7.4's."""
     assert reader.run("XREAD STREAMS log +") is NULL_ARRAY
