@@ -20,6 +20,8 @@ pytestmark = pytest.mark.requires_redis
 
 FIELDS = ("name", "arity", "flags", "first", "last", "step", "categories", "tips", "specs")
 SUBCOMMANDS = 9
+# Redis 7.2 gave them an option.
+WITH_SCORE = (b"zrank", b"zrevrank")
 Pair = tuple[Raw, Raw]
 
 
@@ -60,6 +62,9 @@ def test_rows_are_redis_s(pair: Pair) -> None:
     assert len(shared) > 280
     theirs = [comparable(real[name]) for name in shared]
     ours = [comparable(engine[name]) for name in shared]
+    for row in theirs:
+        if row["name"] in WITH_SCORE:
+            row["arity"] = -3
     assert ours == theirs
 
 
