@@ -28,6 +28,7 @@ NOT_DRAWN = {
     "ROLE": "is about replication",
     "QUIT": "closes the connection",
     "WAIT": "waits for replicas",
+    "WAITAOF": "is Redis 7.2's, and waits",
     "BLPOP": "waits", "BRPOP": "waits", "BLMOVE": "waits", "BRPOPLPUSH": "waits",
     "BLMPOP": "waits", "BZPOPMIN": "waits", "BZPOPMAX": "waits", "BZMPOP": "waits",
     "INFO": "is all about the process",
