@@ -1,21 +1,22 @@
-"""Small collections as one bytes object: fields with their values, written one after the other.
+"""Small hashes and sets as one bytes object, their elements written one after the other.
 
 A dict of five short fields takes about 700 bytes in CPython, most of it the headers of its parts;
-one bytes object takes 33 and its content. So small hashes are kept as
+one bytes object takes 33 and its content. So they are kept as
 
     FF field FE value FF field FE value FF
 
-and searched by `bytes.find`, which at such lengths costs about what a dict costs. The two marks
-are bytes that no UTF-8 text has. Elements that contain one are not packed, which is simpler than
-to escape them; lengths before the elements would need a loop of Python's for each look-up.
+(small sets without the values) and searched by `bytes.find`, which at such lengths costs about
+what a dict costs. The two marks are bytes that no UTF-8 text has. Elements that contain one are
+not packed, which is simpler than to escape them; lengths before the elements would need a loop of
+Python's for each look-up.
 
 The functions know nothing of limits other than their own length: what they refuse is kept as a
-dict. See docs/decisions/082-packed-hashes.md.
+dict or set. See docs/decisions/082-packed-hashes.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 # Beyond it searching and copying take longer than a dict does.
@@ -88,3 +89,39 @@ def remove(packed: bytes, field: bytes) -> bytes | None:
     if not mark or not packable(field):
         return None
     return before + rest[rest.index(_FIELD) :]
+
+
+def pack_members(members: Collection[bytes]) -> bytes | None:
+    """Different members as one packed bytes, a field without a value each; None as `pack`."""
+    packed = _FIELD + _FIELD.join(members) + _FIELD if members else EMPTY
+    if len(packed) > PACKED_BYTES_MAX or packed.count(_FIELD) != len(members) + 1:
+        return None
+    return packed
+
+
+def member_list(packed: bytes) -> list[bytes]:
+    """All members, in order."""
+    return packed.split(_FIELD)[1:-1]
+
+
+def has_member(packed: bytes, member: bytes) -> bool:
+    """Whether `member` is there."""
+    return packed.find(_FIELD + member + _FIELD) >= 0 and packable(member)
+
+
+def add_member(packed: bytes, member: bytes) -> bytes | None:
+    """With `member`; `packed` itself if it is there already, None where the result is refused."""
+    if not packable(member):
+        return None
+    if packed.find(_FIELD + member + _FIELD) >= 0:
+        return packed
+    result = packed + member + _FIELD
+    return result if len(result) <= PACKED_BYTES_MAX else None
+
+
+def remove_member(packed: bytes, member: bytes) -> bytes | None:
+    """Without `member`; None where it is not there."""
+    before, mark, after = packed.partition(_FIELD + member + _FIELD)
+    if not mark or not packable(member):
+        return None
+    return before + _FIELD + after

@@ -2,7 +2,9 @@
 
 Redis 7.0 keeps a small set of integers as a sorted array, the intset, and everything else as a
 hash table; the change is sticky. Here only the flag is kept: an intset is put in numeric order
-when it is shown. Limits are arguments of the writes, because they count at the time of the write.
+when it is shown. Few and short members of either kind are kept in one bytes object (see
+`packing`), others in a set of Python's. Limits are arguments of the writes, because they count at
+the time of the write.
 
 Left out on purpose: the listpack encoding, which came with Redis 7.2.
 """
@@ -14,6 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from cacheapp.engine.structures import packing
 from cacheapp.engine.structures.allocated import allocated_bytes
 from cacheapp.engine.structures.scanindex import ScanIndex
 
@@ -35,7 +38,8 @@ class Set:
     __slots__ = ("_index", "_members", "intset")
 
     def __init__(self) -> None:
-        self._members: set[bytes] = set()
+        self._members: bytes | set[bytes] = packing.EMPTY
+        # Only beside a set of Python's.
         self._index: ScanIndex | None = None
         # Whether Redis would still keep it as an intset.
         self.intset = True
@@ -47,40 +51,79 @@ class Set:
         A `set` of Python's is taken over, not copied.
         """
         made = cls()
-        made._members = members if type(members) is set else set(members)
-        made.intset = len(made._members) <= entries_max and all(map(_is_integer, made._members))
+        table = members if isinstance(members, set) else set(members)
+        made.intset = len(table) <= entries_max and all(map(_is_integer, table))
+        packed = packing.pack_members(table)
+        made._members = table if packed is None else packed
         return made
 
     def __len__(self) -> int:
-        return len(self._members)
+        members = self._members
+        return packing.count(members) if isinstance(members, bytes) else len(members)
 
     def __contains__(self, member: bytes) -> bool:
-        return member in self._members
+        members = self._members
+        if isinstance(members, bytes):
+            return packing.has_member(members, member)
+        return member in members
 
     def add(self, member: bytes, entries_max: int) -> bool:
         """Put `member` in; whether it is new. `entries_max` is the limit of an intset."""
         members = self._members
-        if member in members:
-            return False
-        members.add(member)
-        if self.intset and (len(members) > entries_max or not _is_integer(member)):
+        if isinstance(members, bytes):
+            grown = packing.add_member(members, member)
+            if grown is members:
+                return False
+            if grown is None:
+                members = self._table()
+            else:
+                self._members = grown
+        if not isinstance(members, bytes):
+            if member in members:
+                return False
+            members.add(member)
+            if self._index is not None:
+                self._index.add(member)
+        if self.intset and (len(self) > entries_max or not _is_integer(member)):
             self.intset = False
-        if self._index is not None:
-            self._index.add(member)
         return True
 
     def remove(self, member: bytes) -> bool:
         """Take `member` out; whether it was there."""
-        if member not in self._members:
+        members = self._members
+        if isinstance(members, bytes):
+            left = packing.remove_member(members, member)
+            if left is None:
+                return False
+            self._members = left
+            return True
+        if member not in members:
             return False
-        self._members.remove(member)
+        members.remove(member)
         if self._index is not None:
             self._index.remove(member)
         return True
 
+    def _table(self) -> set[bytes]:
+        """The members as the set that they are kept in from now on."""
+        members = self._members
+        if isinstance(members, bytes):
+            members = self._members = set(packing.member_list(members))
+        return members
+
+    def _listed(self) -> list[bytes]:
+        """All members, in any order."""
+        members = self._members
+        return packing.member_list(members) if isinstance(members, bytes) else list(members)
+
+    def as_set(self) -> set[bytes]:
+        """All members, to be read only."""
+        members = self._members
+        return set(packing.member_list(members)) if isinstance(members, bytes) else members
+
     def members(self) -> list[bytes]:
         """All members, in numeric order in an intset, else in any."""
-        return sorted(self._members, key=int) if self.intset else list(self._members)
+        return sorted(self._listed(), key=int) if self.intset else self._listed()
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Members from `cursor` on and the next cursor; an intset comes in one piece."""
@@ -90,23 +133,25 @@ class Set:
 
     def random_member(self) -> bytes:
         """One member, each as likely; the set must not be empty."""
-        if len(self._members) <= _WALK_MAX:
-            return next(islice(self._members, random.randrange(len(self._members)), None))
+        members = self._members
+        if isinstance(members, bytes):
+            return random.choice(packing.member_list(members))
+        if len(members) <= _WALK_MAX:
+            return next(islice(members, random.randrange(len(members)), None))
         return self._indexed().choice()
 
     def random_members(self, count: int, repeat: bool) -> list[bytes]:
         """`count` members, with repetition or all different (then no more than there are)."""
-        if not repeat and count >= len(self._members):
+        if not repeat and count >= len(self):
             return self.members()
         index = self._indexed()
         return index.choices(count) if repeat else index.sample(count)
 
     def _indexed(self) -> ScanIndex:
+        if len(self) <= _WALK_MAX:
+            return self._index or ScanIndex(self._listed())
         if self._index is None:
-            index = ScanIndex(self._members)
-            if len(self._members) <= _WALK_MAX:
-                return index
-            self._index = index
+            self._index = ScanIndex(self._table())
         return self._index
 
     def encoding(self, _config: object) -> bytes:
@@ -116,42 +161,43 @@ class Set:
     def copy(self) -> Set:
         """An independent copy, of the same encoding."""
         twin = Set()
-        twin._members = self._members.copy()
+        members = self._members
+        twin._members = members if isinstance(members, bytes) else members.copy()
         twin.intset = self.intset
         return twin
 
     def memory_bytes(self, samples: int) -> int:
         """An estimate of the bytes in use, scaled from `samples` members (0: all)."""
-        size = len(self._members)
-        count = min(samples, size) if samples else size
-        total = allocated_bytes(self) + allocated_bytes(self._members)
-        if count:
-            measured = sum(map(allocated_bytes, islice(self._members, count)))
-            total += measured * size // count
+        members = self._members
+        total = allocated_bytes(self) + allocated_bytes(members)
+        if isinstance(members, set) and members:
+            count = min(samples, len(members)) if samples else len(members)
+            measured = sum(map(allocated_bytes, islice(members, count)))
+            total += measured * len(members) // count
         if self._index is not None:
             total += self._index.memory_bytes()
         return total
 
     def minus(self, others: Iterable[Set]) -> set[bytes]:
-        """The members that are in none of `others`."""
-        return self._members.difference(*(other._members for other in others))
+        """The members that are in none of `others`, as a new set."""
+        return self.as_set().difference(*(other.as_set() for other in others))
 
 
 def union(sets: Iterable[Set]) -> set[bytes]:
     """The members of any of `sets`."""
-    return set().union(*(each._members for each in sets))
+    return set().union(*(each._listed() for each in sets))
 
 
 def intersection(sets: Sequence[Set]) -> list[bytes]:
     """The members of all of `sets` (one at least), in the order of the smallest."""
     smallest, *others = sorted(sets, key=len)
-    common = smallest._members.intersection(*(other._members for other in others))
+    common = smallest.as_set().intersection(*(other.as_set() for other in others))
     return sorted(common, key=int) if smallest.intset else list(common)
 
 
 def intersection_size(sets: Sequence[Set], limit: int) -> int:
     """How many members all of `sets` share, counted up to `limit` (0: no limit)."""
     smallest, *others = sorted(sets, key=len)
-    tables = [other._members for other in others]
-    common = (member for member in smallest._members if all(member in table for table in tables))
+    tables = [other.as_set() for other in others]
+    common = (member for member in smallest._listed() if all(member in table for table in tables))
     return sum(1 for _ in islice(common, limit or None))

@@ -1,4 +1,4 @@
-"""Packed hashes: the same as a dict, whatever the bytes, or refused."""
+"""Packed hashes and sets: the same as a dict and a set, whatever the bytes, or refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cacheapp.engine.structures import packing
 from cacheapp.engine.structures.hash import Hash
+from cacheapp.engine.structures.set import Set
 
 # Few fields, so that they meet again, and the marks among them.
 WORDS = st.lists(st.sampled_from([b"a", b"b", b"ab", b"\xff", b"\xfe", b""]), max_size=4).map(
@@ -80,3 +81,30 @@ def test_text_is_packed_and_takes_little() -> None:
     found.put(b"binary", b"\xff", 512, 64)
     assert found.memory_bytes(0) > 600
     assert found.encoding({}) == b"listpack"
+
+
+@given(STEPS)
+def test_a_set_does_what_a_set_does(steps: list[tuple[str, bytes, bytes]]) -> None:
+    found, model = Set(), set[bytes]()
+    for name, member, _ in steps:
+        if name == "put":
+            assert found.add(member, 512) is (member not in model)
+            model.add(member)
+        elif name == "remove":
+            assert found.remove(member) is (member in model)
+            model.discard(member)
+        assert (member in found) is (member in model)
+        assert (len(found), set(found.members())) == (len(model), model)
+    assert set(Set.of(model, 512).copy().members()) == model
+    assert found.minus([Set.of([b"a"], 512)]) == model - {b"a"}
+    assert set(found.random_members(10, repeat=False)) == model
+    assert not model or found.random_member() in model
+
+
+def test_a_set_grows_out_of_it_and_keeps_its_encoding() -> None:
+    found = Set()
+    for number in range(400):
+        found.add(b"%d" % (number * 1000), 512)
+    assert found.encoding({}) == b"intset"
+    assert found.members() == [b"%d" % (number * 1000) for number in range(400)]
+    assert found.memory_bytes(0) > 10_000
