@@ -197,6 +197,11 @@ class Waiters:
             if self.by_session.get(waiter.session) is waiter:
                 self._end(waiter, waiter.timed_out)
 
+    @property
+    def timed(self) -> int:
+        """How many clients wait for a bounded time."""
+        return sum(self.by_session.get(entry[2].session) is entry[2] for entry in self._deadlines)
+
     def next_deadline_ms(self) -> int:
         """When the next waiting ends by itself, in milliseconds since the epoch; 0 for never."""
         paused_until_ms = self.paused_until_ms

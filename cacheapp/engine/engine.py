@@ -15,11 +15,10 @@ from __future__ import annotations
 import math
 import os
 import threading
-import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from cacheapp.engine import registry
+from cacheapp.engine import forks, registry
 from cacheapp.engine.acl import AccessControl
 from cacheapp.engine.blocking import Waiters
 from cacheapp.engine.clock import Clock, SystemClock
@@ -27,6 +26,7 @@ from cacheapp.engine.config import Config, parse_options
 from cacheapp.engine.database import Database
 from cacheapp.engine.errors import (
     NO_AUTH,
+    NO_MULTI,
     OUT_OF_MEMORY,
     REPLICA_KEYSPACE,
     CommandError,
@@ -47,7 +47,7 @@ from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, Status, to
 from cacheapp.engine.scripting import Functions, Scripts
 from cacheapp.engine.session import MUTED_ONCE, Deliver, Session
 from cacheapp.engine.slowlog import SlowLog
-from cacheapp.engine.stats import Stats
+from cacheapp.engine.stats import TIMES_MAX, Stats
 from cacheapp.engine.tinylfu import TinyLfu
 from cacheapp.engine.tracking import TRACKED, Tracking
 
@@ -63,7 +63,6 @@ _SHORTCUT_SECONDS_MAX = 0.0001
 
 _named: dict[str, Engine] = {}
 _named_lock = threading.Lock()
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 class Engine:
@@ -103,11 +102,15 @@ class Engine:
         self.epoch = 0
         self.dirty = 0
         self.used_bytes = 0
+        # The most that `used_memory` has seen.
+        self.peak_bytes = 0
         self.active_expire = True
         # DEBUG PAUSE-CRON: what the engine does on its own account waits.
         self.cron_paused = False
         # Whether RESTORE looks at checksums; DEBUG can say no.
         self.verify_checksums = True
+        # Set by a front that owns its process: begins the end of it (SHUTDOWN).
+        self.end_process: Callable[[], None] | None = None
         self._next_session_id = 1
         self.now: float = self.clock.time()
         self.started = self.now
@@ -121,7 +124,7 @@ class Engine:
         self._configured(frozenset(self.config.values))
         self.config.subscribe(self._configured)
         self.acl.load_configured()
-        _engines.add(self)
+        forks.watch(self)
 
     @classmethod
     def shared(cls, name: str, options: Mapping[str, str] | None = None) -> Engine:
@@ -171,6 +174,7 @@ class Engine:
                 self._evictor.make_room()
         self._tick_interval = 1.0 / config["hz"]
         self.slowlog.trim(config["slowlog-max-len"])
+        self.stats.track(wanted=config["latency-tracking"])
         self.reconsider()
 
     def reconsider(self) -> None:
@@ -346,8 +350,10 @@ class Engine:
         if stat is None:
             stat = stats.command(row.display)
         elapsed = self._time() - started
-        stat.calls += 1
-        stat.usec += elapsed * 1_000_000
+        times = stat.times
+        times.append(elapsed)
+        if len(times) > TIMES_MAX:
+            stat.settle()
         if elapsed >= self.notable_seconds:
             self._note(session, row, args, started, elapsed)
         if isinstance(error, CommandError):
@@ -481,6 +487,8 @@ class Engine:
             raise subscribed(name)
         if session.monitoring and (row.flags & _KEYSPACE_FLAGS or row.name in MAY_REPLICATE):
             raise CommandError(REPLICA_KEYSPACE)
+        if session.queue is not None and "no_multi" in row.flags:
+            raise CommandError(NO_MULTI)
         if session.muted or session.no_touch:
             return True
         return session.queue is not None and name not in _UNQUEUED_COMMANDS
@@ -537,6 +545,7 @@ class Engine:
         self.waiters.end_overdue(self.now_ms)
         if self.pause.until_ms and self.now_ms >= self.pause.until_ms:
             self.pause.end()
+        self.stats.sample(self.now)
         go_on = self.active_expire and not self.cron_paused and expire_cycle(self)
         if self.tracking.active:
             self.tracking.tick()
@@ -550,15 +559,22 @@ class Engine:
         if event is not None:
             self.notify(event, key, db_index)
 
+    def took(self, event: bytes, seconds: float) -> None:
+        """Let LATENCY know of something that is no command, where it took long enough."""
+        if 0 < self.config["latency-monitor-threshold"] <= seconds * 1000:
+            self.latency.add(event, self.now, int(seconds * 1000))
+
     def notify(self, event: bytes, key: bytes, db_index: int) -> None:
         """Publish a keyspace event where the settings ask for its class."""
         notify(self.pubsub.publish, self.event_flags, event, key, db_index)
 
     def used_memory(self) -> int:
         """Bytes that the keys take: the account under a limit, else an estimate from a sample."""
-        if self._limited:
-            return self.used_bytes
-        return sum(database.estimated_bytes() for database in self.databases)
+        used = self.used_bytes
+        if not self._limited:
+            used = sum(database.estimated_bytes() for database in self.databases)
+        self.peak_bytes = max(self.peak_bytes, used)
+        return used
 
     # Forks
 
@@ -567,27 +583,3 @@ class Engine:
         for session in list(self.sessions.values()):
             self.disconnect(session)
         self.run_id = os.urandom(20).hex()
-
-
-def _before_fork() -> None:
-    for engine in list(_engines):
-        engine.lock.acquire()
-
-
-def _after_fork_in_parent() -> None:
-    for engine in list(_engines):
-        engine.lock.release()
-
-
-def _after_fork_in_child() -> None:
-    for engine in list(_engines):
-        engine.reset_after_fork()
-        engine.lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )

@@ -165,6 +165,7 @@ SCRIPT_DENIALS = {
         "ERR The user executing the script can't publish to the channel mentioned in the command"
     ),
 }
+MODULES_NOT_ALLOWED = DEBUG_NOT_ALLOWED.replace("DEBUG", "MODULE").replace("-debug-", "-module-")
 
 
 def wrong_arity(command: str) -> CommandError:

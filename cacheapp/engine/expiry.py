@@ -33,7 +33,9 @@ def expire_cycle(engine: Engine) -> bool:
         if database.field_deadlines is not None:
             go_on |= reclaim_fields(database, started + budget)
         database.compact_if_sparse()
-    engine.stats.expire_cycle_ms += (engine.clock.time() - started) * 1000
+    elapsed = engine.clock.time() - started
+    engine.stats.expire_cycle_ms += elapsed * 1000
+    engine.took(b"expire-cycle", elapsed)
     return go_on
 
 

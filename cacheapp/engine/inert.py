@@ -62,13 +62,12 @@ tls-client-key-file tls-client-key-file-pass tls-dh-params-file tls-key-file tls
 tls-protocols
 """
 _FIXED_TEXTS = """
-aclfile aof_rewrite_cpulist bgsave_cpulist bio_cpulist logfile pidfile replicaof=slaveof
+aof_rewrite_cpulist bgsave_cpulist bio_cpulist logfile pidfile replicaof=slaveof
 server_cpulist
 """
 
 # Name, least, most, default.
 _INTEGERS: tuple[tuple[str, int, int, int], ...] = (
-    ("acllog-max-len", 0, LONG_MAX, 128),
     ("active-defrag-cycle-max", 1, 99, 25),
     ("active-defrag-cycle-min", 1, 99, 1),
     ("active-defrag-max-scan-fields", 1, LONG_MAX, 1000),
@@ -112,7 +111,6 @@ _HIDDEN_INTEGERS: tuple[tuple[str, int, int, int], ...] = (
 
 # Name, words (the first is the default).
 _CHOICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("acl-pubsub-default", "resetchannels", ("allchannels", "resetchannels")),
     ("appendfsync", "everysec", ("everysec", "always", "no")),
     (
         "cluster-preferred-endpoint-type",

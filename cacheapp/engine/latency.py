@@ -1,8 +1,8 @@
 """The latency monitor: what took at least `latency-monitor-threshold` milliseconds, for LATENCY.
 
-An event has a name (`command`, `fast-command`) and its last 160 samples, one a
-second at most: within a second the longest counts. Left out on purpose: histograms of every
-command (LATENCY HISTOGRAM), which would cost each command a share of its time.
+An event has a name (`command`, `fast-command`, `expire-cycle`) and its last 160 samples, one a
+second at most: within a second the longest counts. How long commands take that are not slow is
+in `histogram`.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ when a session speaks RESP2. No RESP bytes here: a front that has a socket write
     list       array                   dict       map
     SetReply   set                     Pairs      array of pairs, flat in RESP2
     Push       out-of-band push        Verbatim   verbatim string
+    BigNumber  big number              Attributed a value with attributes before it
     NULL_ARRAY a null which RESP2 writes as *-1
     CommandError as an element         an error inside EXEC's array
 """
@@ -33,6 +34,22 @@ class Verbatim(bytes):
     """Text for humans (INFO, LATENCY …), a verbatim string of the format `txt` in RESP3."""
 
     __slots__ = ()
+
+
+class BigNumber(bytes):
+    """A whole number beyond 64 bits, as digits: a big number in RESP3, a bulk string in RESP2."""
+
+    __slots__ = ()
+
+
+class Attributed:
+    """A reply with attributes, which RESP2 leaves out. Only for sessions with a socket."""
+
+    __slots__ = ("attributes", "reply")
+
+    def __init__(self, attributes: dict[Any, Any], reply: Any) -> None:
+        self.attributes = attributes
+        self.reply = reply
 
 
 class FixedPoint(float):
@@ -111,8 +128,10 @@ def to_resp2(reply: Reply) -> Reply:
         return flat
     if kind is Pairs:
         return [to_resp2(item) for pair in reply for item in pair]
-    if kind is Verbatim:
+    if kind is Verbatim or kind is BigNumber:
         return bytes(reply)
+    if kind is Attributed:
+        return to_resp2(reply.reply)
     if isinstance(reply, list):
         return [to_resp2(item) for item in reply]
     return reply

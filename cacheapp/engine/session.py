@@ -31,6 +31,9 @@ class Front(Protocol):
     def fields(self) -> dict[str, Any]:
         """The fields of a CLIENT LIST line that only a socket has (laddr, fd, omem …)."""
 
+    def memory_bytes(self) -> int:
+        """What the socket's buffers take: requests that wait, replies that are not read."""
+
     def hang_up(self) -> None:
         """Close the connection soon, without sending what it still holds (CLIENT KILL)."""
 
@@ -145,6 +148,11 @@ class Session:
     def may_not_wait(self) -> bool:
         """Whether a blocking command must answer at once: inside EXEC or a script."""
         return self.queue is not None or self.is_script
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the client's buffers take: those of its socket."""
+        return 0 if self.front is None else self.front.memory_bytes()
 
     def may(self, allowed: str) -> bool:
         """Whether a switch of `no`, `yes` and `local` lets this client do what it guards."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from cacheapp.engine.registry import COMMANDS
 from cacheapp.engine.replies import OK, Reply, to_resp2
 from cacheapp.engine.session import Session
+from cacheapp.engine.stats import TIMES_MAX
 
 # Beyond it a deadline might not fit 64 bits; SET has the error for that.
 _TTL_MS_MAX = 2**62
@@ -242,8 +243,10 @@ def runner(session: Session, name: bytes) -> Runner:
             if stat is None or elapsed >= engine.notable_seconds:
                 engine.ended(session, row, words(first, second, third, *rest), now)
             else:
-                stat.calls += 1
-                stat.usec += elapsed * 1_000_000
+                times = stat.times
+                times.append(elapsed)
+                if len(times) > TIMES_MAX:
+                    stat.settle()
             if waiters.ready_keys:
                 waiters.serve()
             if shaped and session.protocol == 2:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from cacheapp.engine.errors import CommandError
@@ -42,8 +42,10 @@ UNREAD_BYTES = 64 * 1024 * 1024
 # Shorter values are written without a count of their bytes.
 _SHORT_BYTES = 4096
 
-_GET = frozenset({b"GET", b"get"})
-_SET = frozenset({b"SET", b"set"})
+# What CLIENT LIST counts for a connection whose buffers are empty, and for each thing that it
+# watches or is subscribed to.
+_CONNECTION_BYTES = 4096
+_WATCH_BYTES = 160
 # The first words of HTTP: a browser was led here by somebody, to do something here.
 _HTTP = frozenset({b"post", b"host:"})
 # Replies whose bytes are few: they are not counted.
@@ -60,18 +62,20 @@ class Connection(asyncio.BufferedProtocol):
         "_buffer",
         "_ended",
         "_flushing",
-        "_get",
+        "_getters",
         "_loop",
         "_out",
         "_out_bytes",
         "_parser",
         "_reading",
         "_ready",
+        "_request_bytes",
         "_resuming",
         "_server",
         "_serving",
-        "_set",
+        "_setters",
         "_soft_since",
+        "_stats",
         "_thread",
         "_transport",
         "_unread",
@@ -79,6 +83,7 @@ class Connection(asyncio.BufferedProtocol):
         "closing_since",
         "heard",
         "session",
+        "weight",
     )
 
     def __init__(self, server: Server) -> None:
@@ -87,6 +92,11 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = server.read_buffer
         self._thread = threading.get_ident()
         self._parser = RequestParser()
+        self._stats = server.engine.stats
+        # What is being served was so long, and came in so few pieces.
+        self._request_bytes = 0
+        # As the server has counted it; 0 where there is no limit, or none for this client.
+        self.weight = 0
         self._ready = _NO_COMMANDS
         self._out: list[bytes] = []
         self._out_bytes = 0
@@ -114,8 +124,14 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.session: Session = session
         session.front = self
-        self._get, self._set = getter(session), setter(session)
+        self._getters = {name: getter(session, self._named(name)) for name in (b"GET", b"get")}
+        self._setters = {name: setter(session, self._named(name)) for name in (b"SET", b"set")}
         transport.set_write_buffer_limits(high=UNREAD_BYTES)
+
+    def _named(self, name: bytes) -> Callable[[Session, list[bytes]], Reply]:
+        """What a shortcut calls where it does not apply: the command as the client spelled it."""
+        execute = self._server.execute
+        return lambda session, args: execute(session, [name, *args[1:]])
 
     def connection_lost(self, _error: Exception | None) -> None:
         """End the session."""
@@ -133,13 +149,19 @@ class Connection(asyncio.BufferedProtocol):
         if self._ended:
             return
         self.heard = True
-        parser = self._parser
+        parser, stats = self._parser, self._stats
+        stats.reads += 1
+        stats.net_input_bytes += size
         parser.feed(self._buffer[:size].tobytes())
+        if self._server.clients_bytes_max and not self.weigh():
+            return
         if self._blocked or self._unread or self._resuming:
             if parser.pending_bytes > HELD_BYTES:
                 self._stop_reading()
             return
+        self._request_bytes = parser.pending_bytes
         self._serve()
+        self._request_bytes = 0
 
     def eof_received(self) -> bool:
         """The client sends no more; what it sent before is still executed and answered."""
@@ -198,7 +220,7 @@ class Connection(asyncio.BufferedProtocol):
                 commands = parser.take(not session.login_required)
                 if not commands:
                     if parser.pending_bytes > self._server.request_bytes_max:
-                        self._drop()
+                        self.drop()
                     break
                 executed += len(commands)
                 self._ready = iter(commands)
@@ -212,22 +234,22 @@ class Connection(asyncio.BufferedProtocol):
     def _execute(self) -> bool:
         """Execute the commands that are ready; False where something stands in the way."""
         session, out = self.session, self._out
-        get, set_, append = self._get, self._set, out.append
+        getters, setters, append = self._getters, self._setters, out.append
         execute = self._server.execute
         for args in self._ready:
             count = len(args)
             try:
-                if count == 2 and args[0] in _GET:
+                if count == 2 and (get := getters.get(args[0])) is not None:
                     session.last_command = "get"
                     reply: Reply = get(args[1])
-                elif count == 3 and args[0] in _SET:
+                elif count == 3 and (set_ := setters.get(args[0])) is not None:
                     session.last_command = "set"
                     reply = set_(args[1], args[2], 0)
                 else:
                     reply = execute(session, args)
             except CommandError as error:
                 if args[0].lower() in _HTTP:
-                    self._drop()
+                    self.drop()
                     return False
                 append(encode_error(str(error)))
                 continue
@@ -277,11 +299,15 @@ class Connection(asyncio.BufferedProtocol):
         if session.is_subscribed:
             limits = self._server.output_limits["pubsub"]
         if limits is not None and self._over(limits, len(data), self._loop.time()):
-            self._transport.abort()
+            self.drop()
         elif not self._transport.is_closing():
+            self._stats.writes += 1
+            self._stats.net_output_bytes += len(data)
             self._transport.write(data)
         if self._writes_end:
             self._transport.close()
+        elif self._server.clients_bytes_max:
+            self.weigh()
 
     def _over(self, limits: tuple[int, int, int], size: int, now: float) -> bool:
         """Whether with `size` bytes more the unread replies are more than `limits` allow."""
@@ -330,12 +356,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def hang_up(self) -> None:
         """Drop the client and what it has not read yet. From any thread."""
-        self._loop.call_soon_threadsafe(self._drop)
+        self._loop.call_soon_threadsafe(self.drop)
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Drop the client and what it has not read yet. From the loop's own thread."""
         self._finish()
         self._out.clear()
         self._transport.abort()
+        self._server.forget(self)
 
     def close(self) -> None:
         """Execute nothing more, write what there is, and close."""
@@ -361,7 +389,38 @@ class Connection(asyncio.BufferedProtocol):
         elif idle and now_ms - session.last_active * 1000 > timeout_ms:
             self.close()
         elif limits is not None and self._over(limits, 0, now):
-            self._transport.abort()
+            self.drop()
+
+    def weigh(self) -> bool:
+        """Tell the server what this client's buffers take, where that is limited.
+
+        Other clients may be dropped then, or this one: False.
+        """
+        server = self._server
+        weight = 0
+        if server.clients_bytes_max and not self.session.no_evict and not self._writes_end:
+            weight = self.memory_bytes()
+        server.clients_bytes += weight - self.weight
+        self.weight = weight
+        if server.clients_bytes > server.clients_bytes_max > 0:
+            server.evict_clients()
+        return not self._writes_end
+
+    def memory_bytes(self) -> int:
+        """What the client's buffers take, what it has queued, watches and is subscribed to."""
+        session = self.session
+        kept = len(session.watched) + session.subscriptions + len(session.shard_channels)
+        return (
+            _CONNECTION_BYTES
+            + self._parser.pending_bytes
+            + self._transport.get_write_buffer_size()
+            + self._queued_bytes()
+            + kept * _WATCH_BYTES
+        )
+
+    def _queued_bytes(self) -> int:
+        """The arguments of the commands that wait for EXEC."""
+        return sum(sum(map(len, args)) for _, args in self.session.queue or ())
 
     def fields(self) -> dict[str, Any]:
         """What CLIENT LIST says of the socket."""
@@ -372,9 +431,10 @@ class Connection(asyncio.BufferedProtocol):
         return {
             "laddr": self._server.address_of(local),
             "fd": file.fileno() if file is not None else -1,
-            "qbuf": self._parser.pending_bytes,
+            "qbuf": max(self._parser.waiting_bytes, self._request_bytes),
+            "multi-mem": self._queued_bytes(),
             "oll": 1 if unread else 0,
             "omem": unread,
-            "tot-mem": unread + self._parser.pending_bytes,
+            "tot-mem": self.memory_bytes(),
             "events": "rw" if unread else "r",
         }

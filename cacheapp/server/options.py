@@ -20,7 +20,8 @@ from typing import Any
 from cacheapp.engine.acl.files import defined
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
-from cacheapp.server.tcp import Listening, Server, is_loopback
+from cacheapp.server.listening import Listening, is_loopback
+from cacheapp.server.tcp import Server
 
 __all__ = ["DEFAULT_BIND", "DEFAULT_PORT", "add_arguments", "engine_options", "listening", "serve"]
 

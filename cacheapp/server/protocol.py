@@ -194,6 +194,13 @@ class RequestParser:
         """Bytes that wait here: requests not taken yet, and the parts of an unfinished one."""
         return len(self._fresh) + len(self._buffer) + self._trimmed
 
+    @property
+    def waiting_bytes(self) -> int:
+        """As `pending_bytes`, of a large argument without the header before it."""
+        if self._bulk < _TRIM_BYTES // 2:
+            return self.pending_bytes
+        return len(self._fresh) + len(self._buffer) - self._at
+
     def take(self, authenticated: bool) -> list[Args]:
         """The next commands, in order: several where they are usual; none until more is fed.
 

@@ -12,56 +12,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import os
 import signal
 import socket
-import ssl
-import stat
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.session import Session
 from cacheapp.server.connection import READ_BYTES, Connection
+from cacheapp.server.listening import Listeners, Listening, is_loopback
 
-__all__ = ["Listening", "Server", "is_loopback"]
+__all__ = ["Server"]
 
 _FULL = b"-ERR max number of clients reached\r\n"
 _DENIED = (
     b"-DENIED Protected mode: connections from other machines are accepted only with a password "
     b"(requirepass) or with TLS client certificates.\r\n"
 )
-_BACKLOG = 511
 # How long an ending server waits for clients to take their last replies.
 STOPPING_SECONDS_MAX = 1.0
 _CLASSES = ("normal", "pubsub")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nothing outside this machine can have the address `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where to listen: addresses with a port (0: the system chooses), a unix socket, or both.
-
-    `tls` wraps the TCP sockets; `trusted` says that only clients we know can get through it.
-    """
-
-    hosts: tuple[str, ...] = ()
-    port: int = 0
-    unixsocket: str = ""
-    tls: ssl.SSLContext | None = None
-    trusted: bool = False
 
 
 class Server:
@@ -76,9 +48,11 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         self.connections: set[Connection] = set()
-        self.rejected = 0
+        # What all clients' buffers take, where that is limited (see `Connection.weigh`).
+        self.clients_bytes = 0
         self.output_limits: dict[str, tuple[int, int, int] | None] = {}
-        self._listeners: list[asyncio.Server] = []
+        self._listeners = Listeners(self.loop, listening, self._connection)
+        self._thread = threading.get_ident()
         self._timer: asyncio.TimerHandle | None = None
         self._checked = self.loop.time()
         # Set when the last connection has gone, for `stop`.
@@ -86,7 +60,7 @@ class Server:
         self._configured(frozenset())
         engine.config.subscribe(self._configured)
 
-    def _configured(self, _names: frozenset[str]) -> None:
+    def _configured(self, names: frozenset[str]) -> None:
         config = self.engine.config
         self.bulk_bytes_max: int = config["proto-max-bulk-len"]
         self.request_bytes_max: int = config["client-query-buffer-limit"]
@@ -94,36 +68,27 @@ class Server:
         for name in _CLASSES:
             limits = config["client-output-buffer-limit"][name]
             self.output_limits[name] = limits if any(limits[:2]) else None
+        share = config["maxmemory-clients"]
+        # 0: no limit.
+        self.clients_bytes_max: int = share if share >= 0 else config["maxmemory"] * -share // 100
+        if names & {"maxmemory-clients", "maxmemory"}:
+            self.loop.call_soon_threadsafe(self._weigh_all)
+        moved = names & {"port", "bind"}
+        if moved and threading.get_ident() == self._thread:
+            changed = "port" if "port" in moved else "bind"
+            self._listeners.move(config["bind"].split(), config["port"], changed)
 
     # Start and end
 
     async def start(self) -> None:
         """Listen. Raises OSError where an address is taken."""
-        place = self.listening
-        if place.hosts:
-            listener = await self.loop.create_server(
-                self._connection,
-                list(place.hosts),
-                place.port,
-                backlog=_BACKLOG,
-                ssl=place.tls,
-            )
-            self._listeners.append(listener)
-        if place.unixsocket:
-            listener = await self.loop.create_unix_server(
-                self._connection, sock=_private_socket(place.unixsocket), backlog=_BACKLOG
-            )
-            self._listeners.append(listener)
+        await self._listeners.open()
         self._wake_after(0.0)
 
     @property
     def port(self) -> int:
         """The TCP port that was taken; 0 where there is none."""
-        for listener in self._listeners:
-            for sock in listener.sockets:
-                if sock.family != socket.AF_UNIX:
-                    return int(sock.getsockname()[1])
-        return 0
+        return self._listeners.port
 
     async def stop(self) -> None:
         """Stop listening, write what is owed, close. Clients get no later replies."""
@@ -131,12 +96,9 @@ class Server:
             self._timer.cancel()
         # What was accepted just before becomes a connection before its listener closes: asyncio
         # would lose the socket.
-        for listener in self._listeners:
-            for sock in listener.sockets:
-                self.loop.remove_reader(sock.fileno())
+        self._listeners.stop_accepting()
         await _turns()
-        for listener in self._listeners:
-            listener.close()
+        self._listeners.close()
         self._deserted.clear()
         for connection in list(self.connections):
             connection.close()
@@ -155,8 +117,13 @@ class Server:
                 Path(self.listening.unixsocket).unlink()
 
     async def run(self, started: Callable[[], object]) -> None:
-        """Start, call `started`, serve until SIGTERM or SIGINT, stop."""
+        """Start, call `started`, serve until SIGTERM, SIGINT or SHUTDOWN, stop."""
         ended = asyncio.Event()
+
+        def end() -> None:
+            self.loop.call_soon_threadsafe(ended.set)
+
+        self.engine.end_process = end
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, ended.set)
         await self.start()
@@ -176,7 +143,7 @@ class Server:
         peer = transport.get_extra_info("peername")
         refusal = self._refusal(peer)
         if refusal:
-            self.rejected += 1
+            self.engine.stats.connections_rejected += 1
             transport.write(refusal)
             transport.close()
             return None
@@ -201,6 +168,7 @@ class Server:
         """Drop the session of a connection that is gone."""
         if connection in self.connections:
             self.connections.discard(connection)
+            self.clients_bytes -= connection.weight
             self.engine.disconnect(connection.session)
             if not self.connections:
                 self._deserted.set()
@@ -211,6 +179,24 @@ class Server:
             host = f"[{name[0]}]" if ":" in name[0] else name[0]
             return f"{host}:{name[1]}"
         return f"{self.listening.unixsocket}:0"
+
+    # Memory of clients
+
+    def _weigh_all(self) -> None:
+        """Take up a new limit for the buffers of all clients."""
+        for connection in list(self.connections):
+            connection.weigh()
+        if self.clients_bytes_max:
+            self.evict_clients()
+
+    def evict_clients(self) -> None:
+        """Drop those clients whose buffers take most, until all are within `maxmemory-clients`."""
+        heaviest = sorted(self.connections, key=lambda connection: connection.weight)
+        while heaviest and self.clients_bytes > self.clients_bytes_max:
+            connection = heaviest.pop()
+            if connection.weight:
+                self.engine.stats.evicted_clients += 1
+                connection.drop()
 
     # Time
 
@@ -238,7 +224,8 @@ class Server:
 
     def _tick(self) -> None:
         try:
-            self.engine.tick()
+            if not self.engine.cron_paused:
+                self.engine.tick()
             now = self.loop.time()
             if now - self._checked >= 1.0:
                 self._checked = now
@@ -262,35 +249,3 @@ def _keep_alive(sock: socket.socket, seconds: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
-
-def _private_socket(path: str) -> socket.socket:
-    """A unix socket at `path` which only our own user can open.
-
-    Takes the place of a socket that a dead server left; raises OSError where one is alive, or
-    where the path is something else.
-    """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(Path(path).stat().st_mode) and not _answers(path):
-                Path(path).unlink()
-        # The mode of the file comes from the mask at bind time; a chmod later would be too late.
-        mask = os.umask(0o177)
-        try:
-            sock.bind(path)
-        finally:
-            os.umask(mask)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return False
-        return True

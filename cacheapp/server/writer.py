@@ -3,8 +3,6 @@
 The engine has shaped a reply for the protocol already (see `engine.replies`); here it only gets
 its type byte and its length. `encode` appends pieces to a list, so that the replies of a pipeline
 become one write and a large value is copied once. Frequent replies are kept ready.
-
-Left out on purpose: attributes (`|`) and big numbers (`(`), which no command answers with.
 """
 
 from __future__ import annotations
@@ -15,6 +13,8 @@ from typing import Any
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import (
     NULL_ARRAY,
+    Attributed,
+    BigNumber,
     FixedPoint,
     Pairs,
     Push,
@@ -83,6 +83,18 @@ def _error(append: Append, reply: CommandError) -> None:
 
 def _verbatim(append: Append, reply: Verbatim) -> None:
     append(b"=%d\r\ntxt:%b\r\n" % (len(reply) + 4, reply))
+
+
+def _big_number(append: Append, reply: BigNumber) -> None:
+    append(b"(%b\r\n" % reply)
+
+
+def _attributed(append: Append, reply: Attributed) -> None:
+    append(b"|%d\r\n" % len(reply.attributes))
+    for key, value in reply.attributes.items():
+        encode(append, key, 3)
+        encode(append, value, 3)
+    encode(append, reply.reply, 3)
 
 
 def _double(append: Append, reply: float) -> None:
@@ -158,12 +170,12 @@ _RESP2: dict[type, Encoder] = {
     bytes: _bulk, int: _integer, type(None): _constant(b"$-1\r\n"), Status: _status,
     list: _array2, tuple: _array2, CommandError: _error, Sentinel: _sentinel2, Verbatim: _bulk,
     float: _double_as_bulk, bool: _integer, dict: _flat_map, SetReply: _array2, Push: _array2,
-    Pairs: _flat_pairs,
+    Pairs: _flat_pairs, BigNumber: _bulk,
 }  # fmt: skip
 _RESP3: dict[type, Encoder] = {
     bytes: _bulk, int: _integer, type(None): _constant(b"_\r\n"), Status: _status,
     list: _array3, tuple: _array3, CommandError: _error, Sentinel: _sentinel3,
     Verbatim: _verbatim, float: _double, bool: _boolean, dict: _map,
     FixedPoint: _fixed_point, SetReply: _sequence(b"~", 3), Push: _sequence(b">", 3),
-    Pairs: _array3,
+    Pairs: _array3, BigNumber: _big_number, Attributed: _attributed,
 }  # fmt: skip

@@ -26,7 +26,7 @@ ROWS = {row.name: row for parent in registry.rows() for row in (parent, *parent.
 GROUPS = {row.group for row in ROWS.values()}
 
 # Redis documents no arguments of these.
-UNDOCUMENTED = {"COMMAND|GETKEYS", "COMMAND|GETKEYSANDFLAGS", "DEBUG", "QUIT"}
+UNDOCUMENTED = {"COMMAND|GETKEYS", "COMMAND|GETKEYSANDFLAGS", "DEBUG", "QUIT", "REPLCONF"}
 # Redis's own arity and syntax disagree.
 AT_ODDS = {"CLIENT|KILL", "GEOHASH", "GEOPOS", "PFMERGE"}
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cacheapp.engine.engine import Engine
-from cacheapp.server.tcp import Listening, Server
+from cacheapp.server.listening import Listening
+from cacheapp.server.tcp import Server
 from tests.redis_server import HOST
 
 TIMEOUT_S = 10.0

@@ -21,8 +21,8 @@ import redis
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
 from cacheapp.server.__main__ import main
+from cacheapp.server.listening import Listening
 from cacheapp.server.options import add_arguments, engine_options, listening
-from cacheapp.server.tcp import Listening
 from tests.redis_server import HOST
 from tests.server.running import TIMEOUT_S, Peer, RunningServer
 
@@ -89,7 +89,7 @@ def test_a_server_that_cannot_start_says_why(capsys: pytest.CaptureFixture[str])
     assert "can be reached from other machines" in capsys.readouterr().err
     with socket.create_server((HOST, 0)) as taken:
         assert main(["--port", str(taken.getsockname()[1])]) == 1
-    assert "address already in use" in capsys.readouterr().err
+    assert "Address already in use" in capsys.readouterr().err
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cacheapp.server import connection
-from cacheapp.server.tcp import Listening, is_loopback
+from cacheapp.server.listening import Listening, is_loopback
 from tests.server.running import TIMEOUT_S, Peer, RunningServer
 
 PING, PONG = b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
@@ -308,9 +308,9 @@ def test_a_dead_server_s_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path
 
 
 def _failing(path: str) -> socket.socket:
-    from cacheapp.server.tcp import _private_socket
+    from cacheapp.server.listening import private_socket
 
-    return _private_socket(path)
+    return private_socket(path)
 
 
 @pytest.mark.parametrize(

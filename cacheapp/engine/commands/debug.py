@@ -1,13 +1,16 @@
 """DEBUG, for tests against the engine; refused unless `enable-debug-command` allows it.
 
 Not a container in Redis's sense: one command with its own error text, hence a table of its own.
-DIGEST is Redis's algorithm, so two servers that hold the same data answer the same. What crashes,
-restarts or leaks on purpose is left out.
+DIGEST is Redis's algorithm, so two servers that hold the same data answer the same. RELOAD and
+LOADAOF keep the data as they are, which is what a reload should do; there is no file to read it
+from. Switches of what does not exist here (reply buffers, an AOF) are taken and change nothing.
+What crashes, restarts or leaks on purpose is left out, and so are figures of C structures.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,22 +27,47 @@ from cacheapp.engine.errors import (
     CommandError,
     ConfigError,
     text,
+    wrong_subcommand_arity,
 )
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import OK, Push, Reply, SetReply, Status, Verbatim, help_reply
+from cacheapp.engine.replies import (
+    OK,
+    Attributed,
+    BigNumber,
+    Push,
+    Reply,
+    SetReply,
+    Status,
+    Verbatim,
+    help_reply,
+)
 from cacheapp.engine.session import Session
 
 _HELP = """
+AOF-FLUSH-SLEEP <microsec>
+    Taken, and without effect: there is no AOF.
 CHANGE-REPL-ID
     Change the replication IDs of the instance.
+CLIENT-EVICTION
+    Show how much memory the clients take (maxmemory-clients).
+CONFIG-REWRITE-FORCE-ALL
+    Like CONFIG REWRITE.
 DIGEST
     Output a hex signature representing the current DB content.
 DIGEST-VALUE <key> [<key> ...]
     Output a hex signature of the values of all the specified keys.
 ERROR <string>
     Return a Redis protocol error with <string> as message.
+HTSTATS <dbid>
+    Return the number of keys of the specified database.
+HTSTATS-KEY <key>
+    Like HTSTATS but for the elements of the value stored at <key>.
 LISTPACK <key>
     Show low level info about the listpack encoding of <key>.
+LOADAOF
+    Keep the data as they are.
+LOG <message>
+    Taken, and without effect: the server has no log.
 OBJECT <key>
     Show low level info about `key` and associated value.
 PAUSE-CRON <0|1>
@@ -50,11 +78,27 @@ PROTOCOL <type>
     Reply with a test value of the specified type. <type> can be: string,
     integer, double, bignum, null, array, set, map, attrib, push, verbatim,
     true, false.
+QUICKLIST <key> [<0|1>]
+    Show low level info about the quicklist encoding of <key>.
 QUICKLIST-PACKED-THRESHOLD <size>
     Sets the threshold for elements to be inserted as plain vs packed nodes.
+RELOAD [option ...]
+    Keep the data as they are. Options: MERGE, NOFLUSH, NOSAVE.
+REPLICATE <string>
+    Taken, and without effect: there are no replicas.
+REPLYBUFFER PEAK-RESET-TIME <NEVER||RESET|time>
+    Taken, and without effect.
+REPLYBUFFER RESIZING <0|1>
+    Taken, and without effect.
+SDSLEN <key>
+    Show the lengths of `key` and of its value.
 SET-ACTIVE-EXPIRE <0|1>
     Setting it to 0 disables expiring keys in background when they are not
     accessed (otherwise the Redis behavior).
+SET-DISABLE-DENY-SCRIPTS <0|1>
+    Taken, and without effect.
+SET-SKIP-CHECKSUM-VALIDATION <0|1>
+    Enables or disables checksum checks for RESTORE's payload.
 SLEEP <seconds>
     Stop the server for <seconds>. Decimals allowed.
 STRINGMATCH-LEN <length> <pattern>
@@ -122,7 +166,13 @@ def _object(ctx: Session, key: bytes) -> Reply:
         f"lru_seconds_idle:{idle}"
     )
     if isinstance(value, deque):
-        line += f" ql_nodes:{_quicklist_nodes(value, ctx.engine.config['list-max-listpack-size'])}"
+        fill = ctx.engine.config["list-max-listpack-size"]
+        nodes = _quicklist_nodes(value, fill)
+        line += (
+            f" ql_nodes:{nodes} ql_avg_node:{len(value) / nodes:.2f} ql_listpack_max:{fill} "
+            f"ql_compressed:{int(ctx.engine.config['list-compress-depth'] != 0)} "
+            f"ql_uncompressed_size:{sum(map(len, value))}"
+        )
     return Status(line.encode())
 
 
@@ -147,7 +197,7 @@ def _digest_value(ctx: Session, *keys: bytes) -> Reply:
 
 
 def _set_active_expire(ctx: Session, raw: bytes) -> Reply:
-    ctx.engine.active_expire = raw.strip() not in (b"0", b"")
+    ctx.engine.active_expire = _flag(raw)
     return OK
 
 
@@ -178,9 +228,13 @@ def _stringmatch_len(_ctx: Session, raw: bytes, pattern: bytes) -> Reply:
 def _protocol(ctx: Session, raw: bytes) -> Reply:
     kind = raw.lower()
     if kind == b"attrib":
-        # Attributes are shown to RESP3 clients only, and no front of ours sends them.
-        return b"Some real reply following the attribute"
+        reply = b"Some real reply following the attribute"
+        if ctx.protocol == 2 or ctx.front is None:
+            return reply
+        return Attributed({b"key-popularity": [b"key:123", 90]}, reply)
     if kind == b"push":
+        if ctx.protocol == 2:
+            raise CommandError("ERR RESP2 is not supported by this command")
         ctx.deliver(Push([b"server-cpu-usage", 42]))
         return b"Some real reply following the push reply"
     if kind not in _PROTOCOL:
@@ -195,7 +249,7 @@ _PROTOCOL: dict[bytes, Reply] = {
     b"string": b"Hello World",
     b"integer": 12345,
     b"double": 3.141,
-    b"bignum": b"1234567999999999999999999999999999999",
+    b"bignum": BigNumber(b"1234567999999999999999999999999999999"),
     b"null": None,
     b"array": [0, 1, 2],
     b"set": SetReply([0, 1, 2]),
@@ -235,6 +289,91 @@ def _change_repl_id(ctx: Session) -> Reply:
     return OK
 
 
+def _skip_checksums(ctx: Session, raw: bytes) -> Reply:
+    ctx.engine.verify_checksums = not _flag(raw)
+    return OK
+
+
+def _reload(_ctx: Session, *options: bytes) -> Reply:
+    if not {option.upper() for option in options} <= {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
+        raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    return OK
+
+
+def _nothing(_ctx: Session, *_arguments: bytes) -> Reply:
+    return OK
+
+
+def _flag(raw: bytes) -> bool:
+    """Whether a text is a number other than 0, as C reads one."""
+    return raw.strip() not in (b"0", b"")
+
+
+def _replybuffer(_ctx: Session, name: bytes, value: bytes) -> Reply:
+    option = name.lower()
+    if option == b"peak-reset-time":
+        if value.lower() not in (b"never", b"reset"):
+            parse_int(value)
+    elif option != b"resizing":
+        raise wrong_subcommand_arity("DEBUG", b"replybuffer")
+    return OK
+
+
+def _sdslen(ctx: Session, key: bytes) -> Reply:
+    value = ctx.db.peek(key)
+    if value is None:
+        raise CommandError(NO_SUCH_KEY)
+    if not isinstance(value, bytes | bytearray):
+        raise CommandError("ERR Not an sds encoded string.")
+    line = (
+        f"key_sds_len:{len(key)}, key_sds_avail:0, key_zmalloc: {sys.getsizeof(key)}, "
+        f"val_sds_len:{len(value)}, val_sds_avail:0, val_zmalloc: {sys.getsizeof(value)}"
+    )
+    return Status(line.encode())
+
+
+def _quicklist(ctx: Session, key: bytes, _full: bytes = b"0") -> Reply:
+    value = ctx.db.peek(key)
+    if value is None:
+        raise CommandError(NO_SUCH_KEY)
+    if not isinstance(value, deque):
+        raise CommandError("ERR Not a quicklist encoded object.")
+    return Status(b"Quicklist structure printed on stdout")
+
+
+def _htstats(ctx: Session, raw: bytes) -> Reply:
+    index = parse_int(raw)
+    if not 0 <= index < len(ctx.engine.databases):
+        raise CommandError("ERR Out of range database")
+    database = ctx.engine.databases[index]
+    return Verbatim(
+        b"[Dictionary HT]\n number of elements: %d\n[Expires HT]\n number of elements: %d\n"
+        % (len(database), database.volatile)
+    )
+
+
+def _htstats_key(ctx: Session, key: bytes) -> Reply:
+    value = ctx.db.peek(key)
+    if value is None:
+        raise CommandError(NO_SUCH_KEY)
+    if values.encoding(value, ctx.engine.config) not in (b"hashtable", b"skiplist"):
+        raise CommandError(
+            "ERR The value stored at the specified key is not represented using an hash table"
+        )
+    return Verbatim(b" number of elements: %d\n" % len(value))
+
+
+def _client_eviction(ctx: Session) -> Reply:
+    if not ctx.engine.config["maxmemory-clients"]:
+        raise CommandError("ERR maxmemory-clients is disabled.")
+    sizes = [session.memory_bytes for session in ctx.engine.sessions.values()]
+    return Verbatim(b"tot-mem: %d, clients: %d\n" % (sum(sizes), len(sizes)))
+
+
+def _rewrite(_ctx: Session) -> Reply:
+    raise CommandError("ERR CONFIG-REWRITE-FORCE-ALL failed: No such file or directory")
+
+
 _CHILDREN: dict[bytes, _Child] = {
     b"HELP": _Child(_help, 0, 0),
     b"SLEEP": _Child(_sleep, 1, 1),
@@ -250,4 +389,18 @@ _CHILDREN: dict[bytes, _Child] = {
     b"LISTPACK": _Child(_listpack, 1, 1),
     b"QUICKLIST-PACKED-THRESHOLD": _Child(_quicklist_packed_threshold, 1, 1),
     b"CHANGE-REPL-ID": _Child(_change_repl_id, 0, 0),
+    b"RELOAD": _Child(_reload, 0, 2**31),
+    b"LOADAOF": _Child(_nothing, 0, 2**31),
+    b"LOG": _Child(_nothing, 1, 1),
+    b"REPLICATE": _Child(_nothing, 1, 2**31),
+    b"AOF-FLUSH-SLEEP": _Child(_nothing, 1, 1),
+    b"SET-SKIP-CHECKSUM-VALIDATION": _Child(_skip_checksums, 1, 1),
+    b"SET-DISABLE-DENY-SCRIPTS": _Child(_nothing, 1, 1),
+    b"REPLYBUFFER": _Child(_replybuffer, 2, 2),
+    b"SDSLEN": _Child(_sdslen, 1, 1),
+    b"QUICKLIST": _Child(_quicklist, 1, 2),
+    b"HTSTATS": _Child(_htstats, 1, 1),
+    b"HTSTATS-KEY": _Child(_htstats_key, 1, 1),
+    b"CLIENT-EVICTION": _Child(_client_eviction, 0, 0),
+    b"CONFIG-REWRITE-FORCE-ALL": _Child(_rewrite, 0, 0),
 }

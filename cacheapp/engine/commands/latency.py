@@ -1,13 +1,10 @@
-"""LATENCY: what took longer than `latency-monitor-threshold`.
-
-HISTOGRAM is left out: it would have to sort every command's time into a bucket.
-"""
+"""LATENCY: what took longer than `latency-monitor-threshold`, and how long each command takes."""
 
 from __future__ import annotations
 
 from cacheapp.engine.errors import CommandError, text
 from cacheapp.engine.latency import Event, sparkline
-from cacheapp.engine.registry import command, container
+from cacheapp.engine.registry import command, container, find
 from cacheapp.engine.replies import Reply, Verbatim, help_reply
 from cacheapp.engine.session import Session
 
@@ -18,6 +15,8 @@ DOCTOR
     Return a human readable latency analysis report.
 GRAPH <event>
     Return an ASCII latency graph for the <event> class.
+HISTOGRAM [COMMAND ...]
+    Return a cumulative distribution of commands latencies in histogram format.
 HISTORY <event>
     Return time-latency samples for the <event> class.
 LATEST
@@ -49,6 +48,30 @@ def latency_latest(ctx: Session) -> Reply:
 def latency_history(ctx: Session, name: bytes) -> Reply:
     event = ctx.engine.latency.events.get(name)
     return [] if event is None else [list(sample) for sample in event.samples]
+
+
+@command(
+    "LATENCY|HISTOGRAM", arity=-2, flags=_FLAGS, group="server", since="7.0.0",
+    complexity="O(N) in the commands with latency information",
+    summary="Returns the cumulative distribution of latencies of a subset or all commands.",
+    tips=_TIPS, shaped=True,
+)  # fmt: skip
+def latency_histogram(ctx: Session, *names: bytes) -> Reply:
+    stats = ctx.engine.stats
+    stats.settle()
+    wanted = list(stats.commands)
+    if names:
+        rows = [row for row in map(find, names) if row is not None]
+        wanted = [each.display for row in rows for each in (row, *row.children.values())]
+    found: dict[bytes, Reply] = {}
+    for name in wanted:
+        stat = stats.commands.get(name)
+        if stat is not None and stat.histogram is not None:
+            found[name.encode()] = {
+                b"calls": stat.histogram.total,
+                b"histogram_usec": dict(stat.histogram.distribution()),
+            }
+    return found
 
 
 @command(

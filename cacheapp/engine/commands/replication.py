@@ -1,4 +1,8 @@
-"""What a server without replicas says about replication: WAIT, WAITAOF and ROLE."""
+"""What a server without replicas says about replication.
+
+WAIT, WAITAOF, ROLE and REPLICAOF NO ONE are answered as by a master that has no replica; what
+would begin a replication is refused.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,23 @@ from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import (
     NEGATIVE_COUNT,
     NEGATIVE_TIMEOUT,
+    SYNTAX,
     TIMEOUT_NOT_AN_INTEGER,
     VALUE_OUT_OF_RANGE,
     WAITAOF_WITHOUT_AOF,
     CommandError,
+    text,
 )
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import Reply
+from cacheapp.engine.replies import OK, Reply
 from cacheapp.engine.session import Session
+
+_NO_REPLICATION = "ERR This server has no replication"
+_PORT_MAX = 65535
+_REPLCONF_OPTIONS = frozenset(
+    {b"listening-port", b"ip-address", b"capa", b"ack", b"getack", b"rdb-only",
+     b"rdb-filter-only"}
+)  # fmt: skip
 
 
 @command(
@@ -66,3 +79,76 @@ def waitaof(ctx: Session, local: bytes, replicas: bytes, timeout: bytes) -> Repl
 )  # fmt: skip
 def role(_ctx: Session) -> Reply:
     return [b"master", 0, []]
+
+
+@command(
+    "REPLICAOF", arity=3, flags="admin noscript stale no_async_loading", group="server",
+    since="5.0.0", summary="Configures a server as replica of another, or promotes it.",
+)  # fmt: skip
+def replicaof(_ctx: Session, host: bytes, port: bytes) -> Reply:
+    if host.lower() == b"no" and port.lower() == b"one":
+        return OK
+    parse_int(port, "ERR Invalid master port", low=0, high=_PORT_MAX)
+    raise CommandError(_NO_REPLICATION)
+
+
+command(
+    "SLAVEOF", arity=3, flags="admin noscript stale no_async_loading", group="server",
+    summary="Configures a server as replica of another, or promotes it.",
+)(replicaof)  # fmt: skip
+
+
+@command(
+    "FAILOVER", arity=-1, flags="admin noscript stale", group="server", since="6.2.0",
+    summary="Starts a coordinated failover from a server to one of its replicas.",
+)  # fmt: skip
+def failover(_ctx: Session, *options: bytes) -> Reply:
+    words = iter(options)
+    first = options[0].lower() if options else b""
+    if len(options) == 1 and first == b"abort":
+        raise CommandError("ERR No failover in progress.")
+    for word in words:
+        option = word.lower()
+        if option == b"timeout" and (raw := next(words, None)) is not None:
+            if parse_int(raw) <= 0:
+                raise CommandError("ERR FAILOVER timeout must be greater than 0")
+        elif option == b"to":
+            host, port = next(words, None), next(words, None)
+            if host is None or port is None:
+                raise CommandError(SYNTAX)
+            parse_int(port)
+        elif option != b"force":
+            raise CommandError(SYNTAX)
+    raise CommandError("ERR FAILOVER requires connected replicas.")
+
+
+@command(
+    "PSYNC", arity=-3, flags="admin noscript no_async_loading no_multi", group="server",
+    since="2.8.0", summary="An internal command used in replication.",
+)  # fmt: skip
+def psync(_ctx: Session, _replication_id: bytes, offset: bytes, *_options: bytes) -> Reply:
+    parse_int(offset)
+    raise CommandError(_NO_REPLICATION)
+
+
+@command(
+    "SYNC", arity=1, flags="admin noscript no_async_loading no_multi", group="server",
+    summary="An internal command used in replication.",
+)  # fmt: skip
+def sync(_ctx: Session) -> Reply:
+    raise CommandError(_NO_REPLICATION)
+
+
+@command(
+    "REPLCONF", arity=-1, flags="admin noscript loading stale allow_busy", group="server",
+    since="3.0.0", summary="An internal command for configuring the replication stream.",
+)  # fmt: skip
+def replconf(_ctx: Session, *options: bytes) -> Reply:
+    if len(options) % 2:
+        raise CommandError(SYNTAX)
+    for name, value in zip(options[::2], options[1::2], strict=True):
+        if name.lower() not in _REPLCONF_OPTIONS:
+            raise CommandError(f"ERR Unrecognized REPLCONF option: {text(name)}")
+        if name.lower() == b"listening-port":
+            parse_int(value)
+    return OK
