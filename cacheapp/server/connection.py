@@ -39,6 +39,8 @@ HELD_BYTES = 256 * 1024
 # Unread replies up to which a client's commands go on. High, since a client may well send a long
 # pipeline before it reads the first reply.
 UNREAD_BYTES = 64 * 1024 * 1024
+# The same for who has not logged in yet, and is not waited for.
+UNAUTHENTICATED_UNREAD_BYTES = 1024
 # Shorter values are written without a count of their bytes.
 _SHORT_BYTES = 4096
 
@@ -126,7 +128,8 @@ class Connection(asyncio.BufferedProtocol):
         session.front = self
         self._getters = {name: getter(session, self._named(name)) for name in (b"GET", b"get")}
         self._setters = {name: setter(session, self._named(name)) for name in (b"SET", b"set")}
-        transport.set_write_buffer_limits(high=UNREAD_BYTES)
+        unread_max = UNAUTHENTICATED_UNREAD_BYTES if session.login_required else UNREAD_BYTES
+        transport.set_write_buffer_limits(high=unread_max)
 
     def _named(self, name: bytes) -> Callable[[Session, list[bytes]], Reply]:
         """What a shortcut calls where it does not apply: the command as the client spelled it."""
@@ -170,6 +173,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The client does not read: execute nothing more for it."""
+        if self.session.login_required:
+            self._drop()
+            return
+        # It may have logged in since it came.
+        self._transport.set_write_buffer_limits(high=UNREAD_BYTES)
         self._unread = True
         self._stop_reading()
 
