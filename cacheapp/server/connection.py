@@ -174,7 +174,7 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """The client does not read: execute nothing more for it."""
         if self.session.login_required:
-            self._drop()
+            self.drop()
             return
         # It may have logged in since it came.
         self._transport.set_write_buffer_limits(high=UNREAD_BYTES)
