@@ -19,8 +19,9 @@ class CacheAppConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks, under Django's tag ``caches``."""
         from cacheapp import checks
+        from cacheapp.ratelimit.checks import check_ratelimit
 
-        for check in checks.CHECKS:
+        for check in (*checks.CHECKS, check_ratelimit):
             register(check, Tags.caches)
         if checks.is_web_server():
             # Such a server runs no checks, and is where this one matters.

@@ -26,6 +26,8 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         # Keys that one SCAN of clear(), delete_pattern(), keys() and iter_keys() looks at. A
         # thousand costs a server about a millisecond, so no other client waits noticeably.
         "SCAN_COUNT": 1000,
+        # Rate limits: their own dict, over the defaults in cacheapp.ratelimit.rules.
+        "RATELIMIT": MappingProxyType({}),
     }
 )
 

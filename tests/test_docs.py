@@ -18,6 +18,7 @@ import cacheapp
 from cacheapp.clients.url import CLIENT_OPTIONS, SCHEMES
 from cacheapp.conf import DEFAULTS
 from cacheapp.engine.config import ENGINE_PARAMETERS
+from cacheapp.ratelimit import rules as ratelimit
 from tests import command_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,14 +88,15 @@ def broken_links(page: Path, text: str) -> list[str]:
 
 
 def check_ids() -> list[str]:
-    """The ids of the system checks, as their module spells them."""
-    source = (ROOT / "cacheapp" / "checks.py").read_text(encoding="utf-8")
-    return sorted(set(CHECK_ID.findall(source)))
+    """The ids of the system checks, as their modules spell them."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "cacheapp").rglob("checks.py")]
+    return sorted(set(CHECK_ID.findall("\n".join(sources))))
 
 
 def test_every_setting_is_documented() -> None:
     assert DEFAULTS
     assert missing(sorted(DEFAULTS), documented()) == []
+    assert missing(sorted({*ratelimit.DEFAULTS, *ratelimit.RULE_OPTIONS}), documented()) == []
 
 
 @pytest.mark.parametrize("options", [CLIENT_OPTIONS, ENGINE_PARAMETERS], ids=["client", "engine"])

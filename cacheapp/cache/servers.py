@@ -54,9 +54,9 @@ class Server:
         While the breaker is open that is CircuitOpenError, at once.
         """
         outages = self.outages
-        if outages.is_open:
-            outages.admit()
         try:
+            if outages.is_open:
+                outages.admit()
             reply = script.run(self.client(), keys, arguments)
         except SERVER_ERRORS as error:
             outages.failed(error, writes=True)
@@ -72,9 +72,9 @@ class Server:
         if self.in_process:
             return self.run(script, keys, arguments)
         outages = self.outages
-        if outages.is_open:
-            outages.admit()
         try:
+            if outages.is_open:
+                outages.admit()
             reply = await script.arun(self.async_client(), keys, arguments)
         except SERVER_ERRORS as error:
             outages.failed(error, writes=True)

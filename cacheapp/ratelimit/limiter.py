@@ -240,13 +240,13 @@ class Limiter:
 
     # Looking, giving back, forgetting
 
-    def peek(self, identity: str) -> Decision:
+    def peek(self, identity: str, *, rates: tuple[Rate, ...] | None = None) -> Decision:
         """Return what is left for ``identity`` without charging; refused if nothing is."""
-        return _for_one(self.check(identity, 0))
+        return _for_one(self.check(identity, 0, rates=rates))
 
-    async def apeek(self, identity: str) -> Decision:
+    async def apeek(self, identity: str, *, rates: tuple[Rate, ...] | None = None) -> Decision:
         """See peek()."""
-        return _for_one(await self.acheck(identity, 0))
+        return _for_one(await self.acheck(identity, 0, rates=rates))
 
     def refund(self, identity: str, cost: int = 1) -> Decision:
         """Give ``cost`` back to ``identity``, at most what it has used."""

@@ -1,0 +1,144 @@
+"""``@ratelimit``: a rule on one view, whatever kind of view it is.
+
+It takes functions and coroutine functions, methods of either kind, and classes of views, and knows
+which it has. Sync views stay sync and async ones async. Views that name one ``group`` share their
+counts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from cacheapp.ratelimit import enforcement
+from cacheapp.ratelimit.headers import add_headers
+from cacheapp.ratelimit.responses import refusal
+from cacheapp.ratelimit.rules import LazyRule, Rule, options
+
+V = TypeVar("V")
+
+
+def ratelimit(
+    rates: Any,
+    *,
+    key: Any = "user_or_ip",
+    group: str | None = None,
+    method: Iterable[str] | str | None = None,
+    block: bool = True,
+    cost: Any = 1,
+    after: Any = None,
+    exempt: Any = None,
+    algorithm: str | None = None,
+    on_failure: str | None = None,
+    dry_run: bool = False,
+) -> Callable[[V], V]:
+    """Limit a view to ``rates``: "10/m", a list of such, or a function of the request.
+
+    Over the limit the answer is 429; with ``block=False`` the view runs and finds
+    ``request.limited`` True. ``group`` is the name under which views share counts, by default the
+    view's own path. ``method`` limits it to some HTTP methods. The rest is as in the settings'
+    rules, see docs/ratelimit.md. Raises ImproperlyConfigured at the first request.
+    """
+
+    def decorate(view: V) -> V:
+        found: Any = view
+        rule = LazyRule(
+            rates,
+            name=group or f"{found.__module__}.{found.__qualname__}",
+            key=key,
+            methods=method,
+            algorithm=algorithm,
+            on_failure=on_failure,
+            cost=cost,
+            after=after,
+            exempt=exempt,
+            block=block,
+            dry_run=dry_run,
+        )
+        if isinstance(found, type):
+            return cast("V", _limited_class(found, rule))
+        return cast("V", _limited(found, rule))
+
+    return decorate
+
+
+def _limited_class(view: Any, rule: LazyRule) -> Any:
+    """A class of views whose ``dispatch`` is limited, in the class's own mode."""
+    dispatch = view.dispatch
+    limited = _async_limited(dispatch, rule) if view.view_is_async else _limited(dispatch, rule)
+    view.dispatch = limited
+    return view
+
+
+def _limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., Any]:
+    if iscoroutinefunction(view):
+        return _async_limited(view, rule)
+
+    @functools.wraps(view)
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        request = _request_of(args)
+        found = rule()
+        if not found.matches(request):
+            return view(*args, **kwargs)
+        before = len(enforcement.applied_to(request))
+        decision = enforcement.check(found, request)
+        if decision is not None and enforcement.refuses(found, decision):
+            return _refused(request, decision)
+        response = view(*args, **kwargs)
+        applied = enforcement.applied_to(request)[before:]
+        enforcement.charge_after(request, response, applied[:1])
+        return _told(response, found, applied)
+
+    return limited
+
+
+def _async_limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., Any]:
+    @functools.wraps(view)
+    async def limited(*args: Any, **kwargs: Any) -> Any:
+        request = _request_of(args)
+        found = rule()
+        if not found.matches(request):
+            return await view(*args, **kwargs)
+        before = len(enforcement.applied_to(request))
+        decision = await enforcement.acheck(found, request)
+        if decision is not None and enforcement.refuses(found, decision):
+            return _refused(request, decision)
+        response = await view(*args, **kwargs)
+        applied = enforcement.applied_to(request)[before:]
+        await enforcement.acharge_after(request, response, applied[:1])
+        return _told(response, found, applied)
+
+    return limited
+
+
+def _request_of(args: tuple[Any, ...]) -> HttpRequest:
+    """The request among a view's arguments: the first, or the one behind ``self``."""
+    for argument in args[:2]:
+        # DRF's Request wraps Django's.
+        found = getattr(argument, "_request", argument)
+        if isinstance(found, HttpRequest):
+            return found
+    raise TypeError("@ratelimit decorates views: no request is among the first two arguments")
+
+
+def _refused(request: HttpRequest, decision: Any) -> HttpResponse:
+    decisions = [made for rule, made, _ in enforcement.applied_to(request) if not rule.dry_run]
+    return refusal(request, decision, decisions)
+
+
+def _told(response: Any, rule: Rule, applied: list[enforcement.Applied]) -> Any:
+    """Add what is left to the headers; the middleware adds its own rules'."""
+    stated = options()
+    if (
+        applied
+        and stated["HEADERS"]
+        and not rule.dry_run
+        and isinstance(response, HttpResponseBase)
+    ):
+        add_headers(response.headers, [applied[0][1]], x_headers=stated["X_HEADERS"])
+    return response

@@ -1,0 +1,94 @@
+"""The views of the tests of rate limits: every kind that a decorator may meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.views import View
+
+from cacheapp.ratelimit.decorators import ratelimit
+
+
+def plain(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("plain")
+
+
+async def aplain(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("plain")
+
+
+@ratelimit("2/h", key="ip", group="shared")
+def decorated(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("decorated")
+
+
+@ratelimit("2/h", key="ip", group="shared")
+async def adecorated(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("decorated")
+
+
+@ratelimit("1/h", key="ip", block=False)
+def soft(request: Any) -> HttpResponse:
+    return HttpResponse("limited" if request.limited else "free")
+
+
+@ratelimit("1/h", key="ip", dry_run=True)
+def dry(request: Any) -> HttpResponse:
+    return HttpResponse("limited" if request.limited else "free")
+
+
+def only_failures(_request: HttpRequest, response: Any) -> int:
+    return int(response.status_code == 403)
+
+
+@ratelimit("2/h", key="ip", cost=0, after=only_failures)
+def login(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=403 if request.GET.get("wrong") else 200)
+
+
+@ratelimit("1/h", key="ip")
+class Whole(View):
+    """A class that is decorated."""
+
+    def get(self, _request: HttpRequest) -> HttpResponse:
+        return HttpResponse("get")
+
+
+@ratelimit("1/h", key="ip")
+class AsyncWhole(View):
+    """A class of async handlers that is decorated."""
+
+    async def get(self, _request: HttpRequest) -> HttpResponse:
+        return HttpResponse("get")
+
+
+class Methods(View):
+    """A class with one method that is decorated."""
+
+    @ratelimit("1/h", key="ip", method="POST")
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, _request: HttpRequest) -> HttpResponse:
+        return HttpResponse("get")
+
+    @ratelimit("1/h", key="ip")
+    def post(self, _request: HttpRequest) -> HttpResponse:
+        return HttpResponse("post")
+
+
+urlpatterns = [
+    path("plain/", plain, name="plain"),
+    path("aplain/", aplain, name="aplain"),
+    path("decorated/", decorated),
+    path("adecorated/", adecorated),
+    path("soft/", soft),
+    path("dry/", dry),
+    path("login/", login),
+    path("whole/", Whole.as_view()),
+    path("awhole/", AsyncWhole.as_view()),
+    path("methods/", Methods.as_view()),
+    path("in/", include(([path("side/", plain, name="side")], "api"), namespace="v1")),
+]
