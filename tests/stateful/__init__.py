@@ -1,0 +1,1 @@
+"""State machines that drive the engine and a real redis-server through the same states."""
