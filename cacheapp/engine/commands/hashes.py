@@ -46,16 +46,29 @@ def _store(ctx: Session, key: bytes, pairs: tuple[bytes, ...], name: str) -> int
     return added
 
 
-def _put(ctx: Session, key: bytes, field: bytes, value: bytes, event: bytes) -> None:
-    """Set one field, which keeps its deadline if it has one, and announce it as `event`."""
+def _put(
+    ctx: Session, key: bytes, found: Hash | None, field: bytes, value: bytes, event: bytes
+) -> None:
+    """Set a field of the hash `found` at `key`, new where it is None, and announce it as `event`.
+
+    The field keeps its deadline if it has one.
+    """
     db, limits = ctx.db, ctx.engine.config.values
-    found: Hash | None = db.edit(key, Hash)
     if found is None:
         found = Hash()
         db.put(key, found)
     put = found.update if type(found) is ExpiringHash else found.put
     put(field, value, limits["hash-max-listpack-entries"], limits["hash-max-listpack-value"])
     db.changed(key, event)
+
+
+def _alive_for(ctx: Session, key: bytes, field: bytes) -> Hash | None:
+    """The hash at `key` for changing, without `field` if that is due; None where it is gone."""
+    found: Hash | None = ctx.db.edit(key, Hash)
+    if type(found) is ExpiringHash:
+        drop_due(ctx.db, key, found, (field,))
+        return found or None
+    return found
 
 
 @command(
@@ -82,12 +95,10 @@ def hmset(ctx: Session, key: bytes, *pairs: bytes) -> Reply:
     group="hash", since="2.0.0", summary="Sets a field of a hash only if it does not exist.",
 )  # fmt: skip
 def hsetnx(ctx: Session, key: bytes, field: bytes, value: bytes) -> Reply:
-    found: Hash | None = ctx.db.edit(key, Hash)
-    if type(found) is ExpiringHash:
-        drop_due(ctx.db, key, found, (field,))
+    found = _alive_for(ctx, key, field)
     if found is not None and field in found:
         return 0
-    _put(ctx, key, field, value, b"hset")
+    _put(ctx, key, found, field, value, b"hset")
     return 1
 
 
@@ -203,14 +214,12 @@ def hdel(ctx: Session, key: bytes, *fields: bytes) -> Reply:
 )  # fmt: skip
 def hincrby(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply:
     increment = parse_int(amount)
-    found: Hash | None = ctx.db.edit(key, Hash)
-    if type(found) is ExpiringHash:
-        drop_due(ctx.db, key, found, (field,))
+    found = _alive_for(ctx, key, field)
     current = None if found is None else found.get(field)
     total = increment + (0 if current is None else parse_int(current, _NOT_AN_INTEGER))
     if not INT64_MIN <= total <= INT64_MAX:
         raise CommandError(OVERFLOW)
-    _put(ctx, key, field, b"%d" % total, b"hincrby")
+    _put(ctx, key, found, field, b"%d" % total, b"hincrby")
     return total
 
 
@@ -223,15 +232,13 @@ def hincrbyfloat(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply
     increment = parse_long_double(amount)
     if increment is None:
         raise CommandError(_NOT_FINITE)
-    found: Hash | None = ctx.db.edit(key, Hash)
-    if type(found) is ExpiringHash:
-        drop_due(ctx.db, key, found, (field,))
+    found = _alive_for(ctx, key, field)
     current = None if found is None else found.get(field)
     total = add(increment, ZERO if current is None else parse_long_double(current, _NOT_A_FLOAT))
     if total is None:
         raise CommandError(INCREMENT_NOT_FINITE)
     text = format_long_double(total)
-    _put(ctx, key, field, text, b"hincrbyfloat")
+    _put(ctx, key, found, field, text, b"hincrbyfloat")
     return text
 
 
