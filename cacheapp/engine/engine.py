@@ -31,6 +31,7 @@ from cacheapp.engine.errors import (
     REPLICA_KEYSPACE,
     CommandError,
     ConfigError,
+    SubcommandError,
     exec_refused,
     subscribed,
 )
@@ -41,6 +42,7 @@ from cacheapp.engine.monitoring import monitor_line, redacted
 from cacheapp.engine.notifications import notify
 from cacheapp.engine.pausing import MAY_REPLICATE, Pause
 from cacheapp.engine.persistence.files import Files
+from cacheapp.engine.persistence.snapshot import Snapshot
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import COMMANDS, Command
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, Status, to_resp2
@@ -111,6 +113,8 @@ class Engine:
         self.verify_checksums = True
         # Set by a front that owns its process: begins the end of it (SHUTDOWN).
         self.end_process: Callable[[], None] | None = None
+        # What DEBUG RELOAD wrote last.
+        self.snapshot = Snapshot()
         self._next_session_id = 1
         self.now: float = self.clock.time()
         self.started = self.now
@@ -358,6 +362,8 @@ class Engine:
             self._note(session, row, args, started, elapsed)
         if isinstance(error, CommandError):
             stat.failed += 1
+            if isinstance(error, SubcommandError) and row.parent is not None:
+                error.quote(args[1])
             if not error.counted:
                 error.counted = True
                 stats.count_error(error.code)

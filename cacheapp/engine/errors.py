@@ -19,6 +19,21 @@ class CommandError(Exception):
         return str(self).partition(" ")[0]
 
 
+class SubcommandError(CommandError):
+    """The error of a child that counts its arguments itself; the engine has it quote the client."""
+
+    def __init__(self, container: str, name: bytes) -> None:
+        super().__init__()
+        self._container = container
+        self.quote(name)
+
+    def quote(self, name: bytes) -> None:
+        """Call the child `name`, as the client has spelled it."""
+        shown = text(name[:128])
+        line = f"ERR unknown subcommand or wrong number of arguments for '{shown}'."
+        self.args = (f"{line} Try {self._container} HELP.",)
+
+
 class ConfigError(ValueError):
     """A parameter that the engine does not have, or a value that it cannot take."""
 
@@ -194,10 +209,7 @@ def unknown_subcommand(container: str, name: bytes) -> CommandError:
 
 def wrong_subcommand_arity(container: str, name: bytes) -> CommandError:
     """The error of the few children that count their arguments themselves."""
-    return CommandError(
-        f"ERR unknown subcommand or wrong number of arguments for '{text(name[:128])}'. "
-        f"Try {container.upper()} HELP."
-    )
+    return SubcommandError(container, name)
 
 
 def no_permission(command: str) -> CommandError:

@@ -20,6 +20,8 @@ from cacheapp.engine.structures.hash import Hash
 if TYPE_CHECKING:
     from cacheapp.engine.database import Database
 
+# The latest deadline: Redis keeps two of 48 bits for itself.
+DEADLINE_MS_MAX = 2**46 - 1
 # Fields of one hash that the cycle takes away before it looks at the clock.
 _STRETCH_FIELDS = 128
 _OLD_ENTRIES_MAX = 64

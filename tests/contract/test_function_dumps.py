@@ -65,8 +65,13 @@ def test_payloads_of_functions_that_are_refused(server: Server) -> None:
     assert refused(server, "FUNCTION", "RESTORE", "rubbish", "MERGE") == (
         "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
     )
-    assert refused(server, "FUNCTION", "RESTORE", "a", "b", "c") == (
-        "ERR unknown subcommand or wrong number of arguments for 'RESTORE'. Try FUNCTION HELP."
+    assert refused(server, "FUNCTION", "reStore", "a", "b", "c") == (
+        "ERR unknown subcommand or wrong number of arguments for 'reStore'. Try FUNCTION HELP."
     )
     body = dump_libraries([b"#!lua name=bad\nreturn ("], Config())
     assert "Error compiling function" in refused(server, "FUNCTION", "RESTORE", body)
+
+
+def test_a_backslash_in_metadata_is_a_character(server: Server) -> None:
+    code = ONE.replace("name=one", "name=o\\ne")
+    assert refused(server, "FUNCTION", "LOAD", code).startswith("ERR Library names can only")

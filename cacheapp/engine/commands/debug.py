@@ -1,9 +1,8 @@
 """DEBUG, for tests against the engine; refused unless `enable-debug-command` allows it.
 
 Not a container in Redis's sense: one command with its own error text, hence a table of its own.
-DIGEST is Redis's algorithm, so two servers that hold the same data answer the same. RELOAD and
-LOADAOF keep the data as they are, which is what a reload should do; there is no file to read it
-from. Switches of what does not exist here (reply buffers, an AOF) are taken and change nothing.
+DIGEST is Redis's algorithm, so two servers that hold the same data answer the same. RELOAD goes by
+RDB's bytes in memory, and LOADAOF keeps the data as they are: there are no files yet. Switches of what does not exist here (reply buffers, an AOF) are taken and change nothing.
 What crashes, restarts or leaks on purpose is left out, and so are figures of C structures.
 """
 
@@ -29,6 +28,8 @@ from cacheapp.engine.errors import (
     text,
     wrong_subcommand_arity,
 )
+from cacheapp.engine.persistence.encoding import CorruptPayload
+from cacheapp.engine.persistence.snapshot import load, taken
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import (
     OK,
@@ -83,7 +84,10 @@ QUICKLIST <key> [<0|1>]
 QUICKLIST-PACKED-THRESHOLD <size>
     Sets the threshold for elements to be inserted as plain vs packed nodes.
 RELOAD [option ...]
-    Keep the data as they are. Options: MERGE, NOFLUSH, NOSAVE.
+    Write everything as RDB keeps it, and load that back. Valid <option> values:
+    * MERGE: keys and libraries of the same name are replaced.
+    * NOFLUSH: what is there is not removed before loading.
+    * NOSAVE: what was written last is loaded.
 REPLICATE <string>
     Taken, and without effect: there are no replicas.
 REPLYBUFFER PEAK-RESET-TIME <NEVER||RESET|time>
@@ -201,6 +205,25 @@ def _set_active_expire(ctx: Session, raw: bytes) -> Reply:
     return OK
 
 
+def _reload(ctx: Session, *options: bytes) -> Reply:
+    words = {option.upper() for option in options}
+    if words - {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
+        raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    engine = ctx.engine
+    if b"NOSAVE" not in words:
+        engine.snapshot = taken(engine)
+        engine.dirty = 0
+    if b"NOFLUSH" not in words:
+        for database in engine.databases:
+            database.clear()
+        engine.functions.flush()
+    try:
+        load(engine, engine.snapshot, merge=b"MERGE" in words)
+    except CorruptPayload:
+        raise CommandError("ERR Error trying to load the RDB dump") from None
+    return OK
+
+
 def _pause_cron(ctx: Session, raw: bytes) -> Reply:
     ctx.engine.cron_paused = raw.strip() not in (b"0", b"")
     return OK
@@ -291,12 +314,6 @@ def _change_repl_id(ctx: Session) -> Reply:
 
 def _skip_checksums(ctx: Session, raw: bytes) -> Reply:
     ctx.engine.verify_checksums = not _flag(raw)
-    return OK
-
-
-def _reload(_ctx: Session, *options: bytes) -> Reply:
-    if not {option.upper() for option in options} <= {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
-        raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     return OK
 
 

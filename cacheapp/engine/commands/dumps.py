@@ -14,6 +14,7 @@ from cacheapp.engine.errors import (
     SYNTAX,
     CommandError,
 )
+from cacheapp.engine.fieldexpiry import expect_fields
 from cacheapp.engine.frequency import LFU_MAX, lfu_number
 from cacheapp.engine.persistence.encoding import CorruptPayload
 from cacheapp.engine.persistence.payloads import dump_value, opened, restored_value
@@ -68,6 +69,7 @@ def restore(ctx: Session, key: bytes, ttl: bytes, payload: bytes, *options: byte
             db.changed(key, b"del")
         return OK
     db.put(key, value)
+    expect_fields(db, key, value)
     if deadline:
         db.set_deadline(key, deadline)
     if frequency is not None and engine.lfu:

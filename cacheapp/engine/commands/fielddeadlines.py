@@ -17,7 +17,7 @@ from cacheapp.engine.errors import (
     CommandError,
     invalid_expire,
 )
-from cacheapp.engine.fieldexpiry import expect_fields
+from cacheapp.engine.fieldexpiry import DEADLINE_MS_MAX, expect_fields
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
@@ -25,8 +25,6 @@ from cacheapp.engine.structures.expiringhash import ExpiringHash
 from cacheapp.engine.structures.hash import Hash
 
 _CONDITIONS = frozenset({b"NX", b"XX", b"GT", b"LT"})
-# The latest deadline: Redis keeps two of 48 bits for itself.
-_DEADLINE_MS_MAX = 2**46 - 1
 
 _MISSING, _NO_DEADLINE = -2, -1
 _REFUSED, _SET, _DELETED = 0, 1, 2
@@ -105,7 +103,7 @@ def _deadline(amount: bytes, name: str, base_ms: int, unit_ms: int) -> int:
     if due < 0:
         raise CommandError(NEGATIVE_EXPIRE)
     due_ms = due * unit_ms + base_ms
-    if due_ms > _DEADLINE_MS_MAX:
+    if due_ms > DEADLINE_MS_MAX:
         raise invalid_expire(name)
     return due_ms
 

@@ -2,11 +2,12 @@
 
 `save_value` writes what Redis 7.0 writes: the packed kinds for what it would keep packed, the plain
 ones for the rest, so that its RESTORE and ours read each other. `load_value` reads every kind up to
-those of Redis 7.2, verifies all of it, and decides the encoding anew by the limits in force, as
+those of Redis 7.4, verifies all of it, and decides the encoding anew by the limits in force, as
 Redis does. Empty collections, duplicates and scores that are no numbers are corrupt.
 
 Where Redis splits a list into nodes depends on the order in which it grew; here it is split as if
-it had grown at its tail. Left out on purpose: values of modules, and the deadlines of fields.
+it had grown at its tail. A hash whose fields have deadlines is written as Redis 7.4 writes it,
+which older ones refuse. Left out on purpose: values of modules.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Final
 from cacheapp.engine.arguments import parse_float
 from cacheapp.engine.config import Config
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.fieldexpiry import DEADLINE_MS_MAX, build_hash
 from cacheapp.engine.persistence import intset, legacy, listpack
 from cacheapp.engine.persistence.encoding import (
     CorruptPayload,
@@ -28,6 +30,7 @@ from cacheapp.engine.persistence.encoding import (
     pack_string,
 )
 from cacheapp.engine.persistence.streams import load_stream, save_stream
+from cacheapp.engine.structures.expiringhash import ExpiringHash
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.structures.set import Set
 from cacheapp.engine.structures.sortedset import SortedSet
@@ -53,6 +56,10 @@ TYPE_LIST_QUICKLIST_2: Final = 18
 TYPE_STREAM_LISTPACKS_2: Final = 19
 TYPE_SET_LISTPACK: Final = 20
 TYPE_STREAM_LISTPACKS_3: Final = 21
+TYPE_HASH_METADATA: Final = 24
+TYPE_HASH_LISTPACK_EX: Final = 25
+# What Redis reads since 7.4.
+TYPES_OF_7_4: Final = frozenset({TYPE_HASH_METADATA, TYPE_HASH_LISTPACK_EX})
 
 # How a node of a list holds its elements: one as it is, or some in a listpack.
 _PLAIN, _PACKED = 1, 2
@@ -165,11 +172,62 @@ def _load_quicklist_2(reader: Reader, _config: Config) -> Any:
 
 
 def _save_hash(value: Hash, compressed: bool) -> bytes:
+    if isinstance(value, ExpiringHash) and value.next_due_ms():
+        return _save_expiring_hash(value, compressed)
     flat = [item for pair in value.items() for item in pair]
-    if value.encoding(None) == b"listpack":
+    if value.packed:
         packed = pack_string(listpack.pack(flat), compressed=compressed)
         return b"%c%b" % (TYPE_HASH_LISTPACK, packed)
     return _save_plain(TYPE_HASH, len(value), flat, compressed)
+
+
+def _save_expiring_hash(value: ExpiringHash, compressed: bool) -> bytes:
+    """Fields with what their deadlines are after the first one, or in a listpack, as they are."""
+    first = value.next_due_ms()
+    if value.packed:
+        # In the order of deadlines, those without one at the end.
+        entries = sorted(value.entries(), key=lambda entry: entry[2] or math.inf)
+        packed = listpack.pack([item for entry in entries for item in entry])
+        kind, rest = TYPE_HASH_LISTPACK_EX, pack_string(packed, compressed=compressed)
+        return struct.pack("<Bq", kind, first) + rest
+    parts = [struct.pack("<Bq", TYPE_HASH_METADATA, first), pack_length(len(value))]
+    for field, content, due_ms in value.entries():
+        parts.append(pack_length(due_ms - first + 1 if due_ms else 0))
+        parts.append(pack_string(field, compressed=compressed))
+        parts.append(pack_string(content, compressed=compressed))
+    return b"".join(parts)
+
+
+def _load_hash_metadata(reader: Reader, config: Config) -> Hash:
+    first = reader.signed64()
+    entries = []
+    for _ in range(_count(reader)):
+        after = reader.length()
+        entries.append((reader.string(), reader.string(), first + after - 1 if after else 0))
+    return _expiring_hash_of(entries, config, config["hash-max-listpack-value"])
+
+
+def _load_hash_listpack_ex(reader: Reader, config: Config) -> Hash:
+    reader.signed64()
+    items = listpack.unpack(reader.string())
+    dues = items[2::3]
+    if len(items) % 3 or not all(isinstance(due_ms, int) for due_ms in dues):
+        raise CorruptPayload("hash: deadlines")
+    texts = listpack.texts(items)
+    entries = zip(texts[::3], texts[1::3], map(int, dues), strict=True)
+    return _expiring_hash_of(list(entries), config, _NO_LIMIT)
+
+
+def _expiring_hash_of(
+    entries: Sequence[tuple[bytes, bytes, int]], config: Config, value_bytes_max: int
+) -> Hash:
+    if not all(0 <= due_ms <= DEADLINE_MS_MAX for _, _, due_ms in entries):
+        raise CorruptPayload("hash: a deadline out of range")
+    made = build_hash(entries, config["hash-max-listpack-entries"], value_bytes_max)
+    if len(made) != len(entries):
+        raise CorruptPayload("hash: a field twice")
+    _filled(made)
+    return made
 
 
 def _load_hash(reader: Reader, config: Config) -> Hash:
@@ -357,5 +415,7 @@ _LOADERS: Final[dict[int, Callable[[Reader, Config], Any]]] = {
     TYPE_LIST_QUICKLIST_2: _load_quicklist_2,
     TYPE_STREAM_LISTPACKS_2: lambda reader, _config: load_stream(reader, 2),
     TYPE_SET_LISTPACK: _load_set_listpack,
+    TYPE_HASH_METADATA: _load_hash_metadata,
+    TYPE_HASH_LISTPACK_EX: _load_hash_listpack_ex,
     TYPE_STREAM_LISTPACKS_3: lambda reader, _config: load_stream(reader, 3),
 }

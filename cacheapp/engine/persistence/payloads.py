@@ -1,7 +1,7 @@
 """The frame of what DUMP and FUNCTION DUMP answer: a body, the version of RDB, a checksum.
 
-The version written is that of Redis 7.0, so that it and all later ones can load it; versions are
-read up to that of Redis 7.4.
+The version written is that of Redis 7.0, so that it and all later ones can load it, except where
+only 7.4 has the kind of value; versions are read up to 7.4's.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Final
 from cacheapp.engine.config import Config
 from cacheapp.engine.persistence.crc64 import crc64
 from cacheapp.engine.persistence.encoding import CorruptPayload, Reader, pack_string
-from cacheapp.engine.persistence.objects import load_value, save_value
+from cacheapp.engine.persistence.objects import TYPES_OF_7_4, load_value, save_value
 
 RDB_VERSION: Final = 10
-RDB_VERSION_MAX: Final = 12
+RDB_VERSION_7_4: Final = 12
 _FOOTER_BYTES: Final = 10
 _CHECKSUM_BYTES: Final = 8
 
@@ -24,9 +24,9 @@ _FUNCTION: Final = 245
 _FUNCTION_OF_CANDIDATES: Final = 246
 
 
-def seal(body: bytes) -> bytes:
+def seal(body: bytes, version: int = RDB_VERSION) -> bytes:
     """`body` with its footer."""
-    framed = body + struct.pack("<H", RDB_VERSION)
+    framed = body + struct.pack("<H", version)
     return framed + struct.pack("<Q", crc64(framed))
 
 
@@ -35,7 +35,7 @@ def opened(payload: bytes, *, verify: bool = True) -> bytes | None:
     if len(payload) < _FOOTER_BYTES:
         return None
     version, checksum = struct.unpack("<HQ", payload[-_FOOTER_BYTES:])
-    if version > RDB_VERSION_MAX:
+    if version > RDB_VERSION_7_4:
         return None
     if verify and crc64(payload[:-_CHECKSUM_BYTES]) != checksum:
         return None
@@ -44,7 +44,8 @@ def opened(payload: bytes, *, verify: bool = True) -> bytes | None:
 
 def dump_value(value: Any, config: Config) -> bytes:
     """What DUMP answers for `value`."""
-    return seal(save_value(value, config))
+    body = save_value(value, config)
+    return seal(body, RDB_VERSION_7_4 if body[0] in TYPES_OF_7_4 else RDB_VERSION)
 
 
 def restored_value(body: bytes, config: Config) -> Any:

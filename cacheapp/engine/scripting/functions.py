@@ -232,6 +232,14 @@ class Functions:
                 self._by_name.setdefault(function.name.lower(), (library, function))
 
 
+def _words(line: str) -> shlex.shlex:
+    """The words of a metadata line; a backslash is a character like any."""
+    lexer = shlex.shlex(line, posix=True)
+    lexer.whitespace_split = True
+    lexer.commenters = lexer.escape = ""
+    return lexer
+
+
 def parse_metadata(code: bytes) -> tuple[bytes, bytes]:
     """The name and the body of a library, from its `#!lua name=…` line; CommandError."""
     if not code.startswith(b"#!"):
@@ -240,7 +248,7 @@ def parse_metadata(code: bytes) -> tuple[bytes, bytes]:
     if not newline:
         raise CommandError("ERR Invalid library metadata")
     try:
-        words = shlex.split(line[2:].decode("latin-1"))
+        words = list(_words(line[2:].decode("latin-1")))
     except ValueError:
         raise CommandError("ERR Invalid library metadata") from None
     # "#! lua" names the engine with nothing.

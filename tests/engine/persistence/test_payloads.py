@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.config import Config
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.persistence.encoding import CorruptPayload
 from cacheapp.engine.persistence.payloads import (
-    RDB_VERSION_MAX,
+    RDB_VERSION_7_4,
     dump_libraries,
     dump_value,
     opened,
@@ -38,6 +39,8 @@ SEEDS: list[list[tuple[Any, ...]]] = [
     [("SADD", "k", "a", "b", "c")],
     [("HSET", "k", "f", "v", "g", 1)],
     [("HSET", "k", "f", "v" * 70, "g", 1)],
+    [("HSET", "k", "f", "v", "g", 1), ("HPEXPIREAT", "k", 4102444800000, "FIELDS", 1, "g")],
+    [("HSET", "k", "f", "v" * 70, "g", 1), ("HPEXPIREAT", "k", 4102444800000, "FIELDS", 1, "g")],
     [("ZADD", "k", 1, "a", 2.5, "b")],
     [("ZADD", "k", 1, "a" * 70, 2.5, "b")],
     [
@@ -61,7 +64,12 @@ QUESTIONS = {
     b"string": [("GET", "k"), ("STRLEN", "k"), ("APPEND", "k", "x")],
     b"list": [("LRANGE", "k", 0, -1), ("RPUSH", "k", "x"), ("LPOP", "k", 100)],
     b"set": [("SMEMBERS", "k"), ("SADD", "k", "x", 5), ("SPOP", "k", 100)],
-    b"hash": [("HGETALL", "k"), ("HSET", "k", "x", "y"), ("HRANDFIELD", "k", 100)],
+    b"hash": [
+        ("HGETALL", "k"),
+        ("HSET", "k", "x", "y"),
+        ("HRANDFIELD", "k", 100),
+        ("HTTL", "k", "FIELDS", 1, "g"),
+    ],
     b"zset": [("ZRANGE", "k", 0, -1, "WITHSCORES"), ("ZADD", "k", 5, "x"), ("ZPOPMIN", "k", 100)],
     b"stream": [
         ("XINFO", "STREAM", "k", "FULL"),
@@ -148,7 +156,7 @@ def test_versions_are_read_up_to_that_of_redis_7_4() -> None:
     payload = seal(body)
     assert opened(payload) == body
     newer = bytearray(payload)
-    newer[-10] = RDB_VERSION_MAX
+    newer[-10] = RDB_VERSION_7_4
     assert opened(bytes(newer)) is None
     assert opened(bytes(newer), verify=False) == body
     newer[-10] += 1
@@ -161,6 +169,24 @@ def test_kinds_of_redis_7_2() -> None:
     packed = b"\x14\x0c\x0c\x00\x00\x00\x02\x00\x81a\x02\x05\x01\xff"
     assert sorted(restored_value(packed, config).members()) == [b"5", b"a"]
     assert dump_value(restored_value(packed, config), config)[0] == 2
+
+
+@pytest.mark.parametrize("value", ["v", "v" * 70])
+def test_fields_keep_their_deadlines(run: Run, clock: ManualClock, value: str) -> None:
+    run("HSET", "k", "f", value, "g", 1, "h", 2)
+    run("HPEXPIRE", "k", 5000, "FIELDS", 1, "g")
+    run("HPEXPIRE", "k", 9000, "FIELDS", 1, "f")
+    payload = run("DUMP", "k")
+    assert payload[-10] == RDB_VERSION_7_4
+    run("RESTORE", "n", 0, payload)
+    assert run("HPTTL", "n", "FIELDS", 3, "f", "g", "h") == [9000, 5000, -1]
+    assert run("OBJECT", "ENCODING", "n") == run("OBJECT", "ENCODING", "k")
+    clock.advance(6)
+    run("HPEXPIRE", "n", 9000, "FIELDS", 1, "h")
+    assert sorted(run("HKEYS", "n")) == [b"f", b"h"]
+    # Without deadlines it is what older versions read.
+    run("HPERSIST", "n", "FIELDS", 2, "f", "h")
+    assert run("DUMP", "n")[-10] == 10
 
 
 def test_libraries() -> None:
