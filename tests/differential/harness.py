@@ -1,8 +1,9 @@
 """Runs a sequence on both sides and says where they part.
 
 A sequence is drawn by Hypothesis from a group's grammar. After each command the replies are
-compared, after the last one every key: type, encoding, value, deadline; and, in half of the
-sequences, the keyspace events that a third client saw. `Parted` carries the transcript.
+compared, after the last one every key: type, encoding, value, deadline, and that each side
+restores what the other dumps; and, in half of the sequences, the keyspace events that a third
+client saw. `Parted` carries the transcript.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ DATABASES = (b"1", b"0")
 SCANS = {b"SCAN": 1, b"SSCAN": 2, b"HSCAN": 2, b"ZSCAN": 2}
 # Encodings that have an order, which replies show.
 PACKED = (b"listpack", b"intset")
+# Where values of the other side are restored.
+CROSSED = b"crossed"
 # A scan that does not end after so many calls is a failure of its own.
 SCAN_CALLS_MAX = 10_000
 
@@ -193,6 +196,20 @@ class Comparison:
         for question, expected, actual in answers:
             if not agree(self.redis.ask, question, expected, actual):
                 return repr(Step(tuple(question))), expected, actual
+        return self._crossed(engine, keys)
+
+    def _crossed(self, engine: EngineSide, keys: list[bytes]) -> tuple[str, Any, Any] | None:
+        """Restore on each side what the other dumps of `keys`; the digests have to be equal."""
+        dumping = [[b"DUMP", key] for key in keys]
+        theirs, ours = self.redis.ask_all(dumping), engine.ask_all(dumping)
+        for key, their, our in zip(keys, theirs, ours, strict=True):
+            digests = []
+            for side, payload in ((self.redis, their), (self.redis, our), (engine, their)):
+                answer = side.ask(b"RESTORE", CROSSED, b"0", payload, b"REPLACE")
+                digests.append((answer, side.ask(b"DEBUG", b"DIGEST-VALUE", CROSSED)))
+                side.ask(b"DEL", CROSSED)
+            if digests[1:] != digests[:1] * 2:
+                return f"DUMP {key!r}", (their, digests[0]), (our, *digests[1:])
         return None
 
 

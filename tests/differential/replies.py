@@ -27,7 +27,8 @@ Rule = Callable[[Ask, Args, Any, Any], bool]
 def same(expected: Any, actual: Any) -> bool:
     """Whether two replies are equal, classes and order included."""
     if isinstance(expected, CommandError) or isinstance(actual, CommandError):
-        return type(expected) is type(actual) and str(expected) == str(actual)
+        both = isinstance(expected, CommandError) and isinstance(actual, CommandError)
+        return both and str(expected) == str(actual)
     if type(expected) is not type(actual):
         return False
     if isinstance(expected, list):
@@ -265,7 +266,7 @@ UNORDERED = (
 _ONE_KEY = (b"SMEMBERS", b"HKEYS", b"HVALS", b"HGETALL")
 _CONTAINERS = (
     b"OBJECT|", b"CLIENT|", b"CONFIG|", b"PUBSUB|", b"MEMORY|", b"COMMAND|", b"DEBUG|",
-    b"XINFO|",
+    b"XINFO|", b"FUNCTION|",
 )  # fmt: skip
 _RULES: dict[bytes, Rule] = {
     **dict.fromkeys(UNORDERED, _unordered),
@@ -274,7 +275,16 @@ _RULES: dict[bytes, Rule] = {
     **dict.fromkeys((b"OBJECT|IDLETIME", b"OBJECT|FREQ"), _close(2)),
     **dict.fromkeys((b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"RANDOMKEY"), _random_members),
     **dict.fromkeys(
-        (b"TIME", b"MEMORY|USAGE", b"CLIENT|ID", b"CLIENT|LIST", b"CLIENT|INFO", b"INFO"),
+        (
+            b"DUMP",
+            b"FUNCTION|DUMP",
+            b"TIME",
+            b"MEMORY|USAGE",
+            b"CLIENT|ID",
+            b"CLIENT|LIST",
+            b"CLIENT|INFO",
+            b"INFO",
+        ),
         _same_kind,
     ),
     b"COMMAND|INFO": _rows,

@@ -17,7 +17,7 @@ from cacheapp.engine.errors import (
 from cacheapp.engine.fieldexpiry import expect_fields
 from cacheapp.engine.frequency import LFU_MAX, lfu_number
 from cacheapp.engine.persistence.encoding import CorruptPayload
-from cacheapp.engine.persistence.payloads import dump_value, opened, restored_value
+from cacheapp.engine.persistence.payloads import dump_value, is_intact, restored_value
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply
 from cacheapp.engine.session import Session
@@ -53,11 +53,10 @@ def restore(ctx: Session, key: bytes, ttl: bytes, payload: bytes, *options: byte
     deadline = parse_int(ttl)
     if deadline < 0:
         raise CommandError("ERR Invalid TTL value, must be >= 0")
-    body = opened(payload, verify=engine.verify_checksums)
-    if body is None:
+    if not is_intact(payload, verify=engine.verify_checksums):
         raise CommandError(BAD_CHECKSUM)
     try:
-        value = restored_value(body, engine.config)
+        value = restored_value(payload, engine.config)
     except CorruptPayload:
         raise CommandError(BAD_DATA_FORMAT) from None
     replaced = db.discard(key)

@@ -15,7 +15,7 @@ from cacheapp.engine.errors import (
 )
 from cacheapp.engine.keyspecs import keys_counted_at
 from cacheapp.engine.persistence.encoding import CorruptPayload
-from cacheapp.engine.persistence.payloads import dump_libraries, opened, restored_libraries
+from cacheapp.engine.persistence.payloads import dump_libraries, is_intact, restored_libraries
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import OK, Reply, SetReply, Status, help_reply
 from cacheapp.engine.scripting.functions import Library
@@ -174,11 +174,10 @@ def function_restore(ctx: Session, payload: bytes, *policies: bytes) -> Reply:
         raise CommandError(
             "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
         )
-    body = opened(payload, verify=ctx.engine.verify_checksums)
-    if body is None:
+    if not is_intact(payload, verify=ctx.engine.verify_checksums):
         raise CommandError(BAD_CHECKSUM)
     try:
-        codes = restored_libraries(body)
+        codes = restored_libraries(payload)
     except CorruptPayload as error:
         raise CommandError(f"ERR {error}") from None
     ctx.engine.functions.restore(codes, replace=policy == b"REPLACE", flush=policy == b"FLUSH")

@@ -88,6 +88,8 @@ def unpack_zipmap(data: bytes) -> list[bytes]:
             if size == _LONG_LENGTH:
                 size = int.from_bytes(data[place : place + 4], "little")
                 place += 4
+                if size < _LONG_LENGTH:
+                    raise CorruptPayload("zipmap: length")
             unused = 0
             if is_value and place < last:
                 unused = data[place]

@@ -30,16 +30,14 @@ def seal(body: bytes, version: int = RDB_VERSION) -> bytes:
     return framed + struct.pack("<Q", crc64(framed))
 
 
-def opened(payload: bytes, *, verify: bool = True) -> bytes | None:
-    """The body of `payload`; None where the version or (if `verify`) the checksum is wrong."""
+def is_intact(payload: bytes, *, verify: bool = True) -> bool:
+    """Whether the version of `payload` is known and (if `verify`) its checksum is right."""
     if len(payload) < _FOOTER_BYTES:
-        return None
+        return False
     version, checksum = struct.unpack("<HQ", payload[-_FOOTER_BYTES:])
     if version > RDB_VERSION_7_4:
-        return None
-    if verify and crc64(payload[:-_CHECKSUM_BYTES]) != checksum:
-        return None
-    return payload[:-_FOOTER_BYTES]
+        return False
+    return not verify or crc64(payload[:-_CHECKSUM_BYTES]) == checksum
 
 
 def dump_value(value: Any, config: Config) -> bytes:
@@ -48,9 +46,12 @@ def dump_value(value: Any, config: Config) -> bytes:
     return seal(body, RDB_VERSION_7_4 if body[0] in TYPES_OF_7_4 else RDB_VERSION)
 
 
-def restored_value(body: bytes, config: Config) -> Any:
-    """The value in the body of a payload; raises CorruptPayload. As in Redis, more may follow."""
-    return load_value(Reader(body), config)
+def restored_value(payload: bytes, config: Config) -> Any:
+    """The value in a payload; raises CorruptPayload.
+
+    As in Redis more may follow, and nobody looks where the footer begins.
+    """
+    return load_value(Reader(payload), config)
 
 
 def save_library(code: bytes, *, compressed: bool) -> bytes:
@@ -64,14 +65,14 @@ def dump_libraries(codes: Iterable[bytes], config: Config) -> bytes:
     return seal(b"".join(save_library(code, compressed=compressed) for code in codes))
 
 
-def restored_libraries(body: bytes) -> list[bytes]:
-    """The texts of the libraries in the body of a payload.
+def restored_libraries(payload: bytes) -> list[bytes]:
+    """The texts of the libraries in a payload.
 
     Raises CorruptPayload, whose text is for clients here.
     """
-    reader = Reader(body)
+    reader = Reader(payload)
     codes = []
-    while reader.left:
+    while reader.left > _FOOTER_BYTES:
         kind = reader.byte()
         if kind not in (_FUNCTION, _FUNCTION_OF_CANDIDATES):
             raise CorruptPayload("given type is not a function")

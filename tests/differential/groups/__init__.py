@@ -6,6 +6,7 @@ from tests.differential.grammar import Group
 from tests.differential.groups import (
     bitmaps,
     cluster,
+    dumps,
     functions,
     geo,
     hashes,
@@ -41,5 +42,6 @@ GROUPS: dict[str, Group] = {
         functions.GROUP,
         server.GROUP,
         cluster.GROUP,
+        dumps.GROUP,
     )
 }

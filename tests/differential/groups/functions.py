@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cacheapp.engine.config import Config
+from cacheapp.engine.persistence.payloads import dump_libraries
 from tests.differential.grammar import ANY_KEY, TEXT, Group, many, maybe, seq, word
 
 CODE = word(
@@ -19,6 +21,16 @@ CODE = word(
     "#!lua\n", "#!js name=e\n", "#!lua name=e-\n", "#!lua what=e\n", "return 1", "",
     "#!lua name=e\nredis.call('GET', 'a')", "#!lua name=e\nredis.register_function('f')",
 )  # fmt: skip
+ONE, OTHER, SAME = (
+    f"#!lua name={name}\nredis.register_function('{function}', function() return 1 end)".encode()
+    for name, function in (("a", "one"), ("b", "n"), ("c", "ONE"))
+)
+# A payload of several libraries has them in the order of Redis's hash table.
+LIBRARIES = word(
+    *(dump_libraries(codes, Config()) for codes in ([ONE], [OTHER], [SAME], [ONE, OTHER], [])),
+    dump_libraries([ONE, ONE], Config()), dump_libraries([ONE, SAME], Config()),
+    dump_libraries([b"return 1"], Config()), "rubbish", "",
+)  # fmt: skip
 LIBRARY = word("a", "b", "c", "A", "zz")
 FUNCTION = word("one", "ONE", "n", "g", "s", "zz")
 
@@ -28,6 +40,8 @@ COMMANDS = [
     seq("FUNCTION LOAD REPLACE", CODE),
     seq("FUNCTION DELETE", LIBRARY),
     seq("FUNCTION LIST", "LIBRARYNAME", word("B", "zz", "c"), maybe(word("WITHCODE", "NOPE"))),
+    seq("FUNCTION DUMP"),
+    seq("FUNCTION RESTORE", LIBRARIES, maybe(word("FLUSH", "append", "REPLACE", "NOPE"))),
     seq("FUNCTION STATS"),
     seq("FUNCTION FLUSH", word("ASYNC", "sync", "NOW")),
     seq("FUNCTION", word("NOPE", "KILL")),

@@ -78,19 +78,21 @@ def test_a_ziplist_that_ends_too_early() -> None:
             unpack_ziplist(VALID[:size])
 
 
-ZIPMAP = b"\x02\x01f\x01\x00v\xfe\x03\x00\x00\x00key\x02\x03ab???\xff"
+ZIPMAP = b"\x02\x01f\x01\x00v\x03key\x02\x03ab???\xff"
+LONG_ZIPMAP = b"\x01\x01f\xfe\x00\x01\x00\x00\x00" + b"v" * 256 + b"\xff"
 
 
 def test_a_zipmap() -> None:
     assert unpack_zipmap(ZIPMAP) == [b"f", b"v", b"key", b"ab"]
     assert unpack_zipmap(b"\xfe" + ZIPMAP[1:]) == [b"f", b"v", b"key", b"ab"]
+    assert unpack_zipmap(LONG_ZIPMAP) == [b"f", b"v" * 256]
 
 
 def test_damage_to_a_zipmap() -> None:
     for size in range(len(ZIPMAP)):
         with pytest.raises(CorruptPayload):
             unpack_zipmap(ZIPMAP[:size])
-    for place, byte in ((0, 3), (1, 0xFF), (3, 40), (4, 255), (7, 9)):
+    for place, byte in ((0, 3), (1, 0xFF), (3, 40), (4, 255), (6, 0xFE)):
         changed = bytearray(ZIPMAP)
         changed[place] = byte
         with pytest.raises(CorruptPayload):

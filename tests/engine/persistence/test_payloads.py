@@ -21,7 +21,7 @@ from cacheapp.engine.persistence.payloads import (
     RDB_VERSION_7_4,
     dump_libraries,
     dump_value,
-    opened,
+    is_intact,
     restored_libraries,
     restored_value,
     seal,
@@ -153,15 +153,12 @@ def test_any_damaged_bit_of_a_payload_is_noticed(run: Run) -> None:
 
 def test_versions_are_read_up_to_that_of_redis_7_4() -> None:
     body = b"\0\1x"
-    payload = seal(body)
-    assert opened(payload) == body
-    newer = bytearray(payload)
-    newer[-10] = RDB_VERSION_7_4
-    assert opened(bytes(newer)) is None
-    assert opened(bytes(newer), verify=False) == body
-    newer[-10] += 1
-    assert opened(bytes(newer), verify=False) is None
-    assert opened(payload[-9:], verify=False) is None
+    assert is_intact(seal(body))
+    assert is_intact(seal(body, RDB_VERSION_7_4))
+    assert not is_intact(seal(body, RDB_VERSION_7_4 + 1), verify=False)
+    assert not is_intact(b"\1" + seal(body))
+    assert is_intact(b"\1" + seal(body), verify=False)
+    assert not is_intact(seal(body)[-9:], verify=False)
 
 
 def test_kinds_of_redis_7_2() -> None:
@@ -192,11 +189,9 @@ def test_fields_keep_their_deadlines(run: Run, clock: ManualClock, value: str) -
 def test_libraries() -> None:
     config = Config()
     codes = [b"#!lua name=a\n" + b"-" * 50, b"#!lua name=b\n"]
-    body = opened(dump_libraries(codes, config))
-    assert body is not None
-    assert restored_libraries(body) == codes
+    assert restored_libraries(dump_libraries(codes, config)) == codes
     candidate = b"\xf6\x01a\x03LUA\x01\x04what\x04code"
-    assert restored_libraries(candidate) == [b"#!LUA name=a\ncode"]
-    for damaged in (b"\x00\x01a", body[:-1], b"\xf6\x01a"):
+    assert restored_libraries(seal(candidate)) == [b"#!LUA name=a\ncode"]
+    for damaged in (b"\x00\x01a", b"\xf5\x20a", b"\xf6\x01a"):
         with pytest.raises(CorruptPayload):
-            restored_libraries(damaged)
+            restored_libraries(seal(damaged))
