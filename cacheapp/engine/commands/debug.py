@@ -2,8 +2,9 @@
 
 Not a container in Redis's sense: one command with its own error text, hence a table of its own.
 DIGEST is Redis's algorithm, so two servers that hold the same data answer the same. RELOAD goes by
-RDB's bytes in memory, and LOADAOF keeps the data as they are: there are no files yet. Switches of what does not exist here (reply buffers, an AOF) are taken and change nothing.
-What crashes, restarts or leaks on purpose is left out, and so are figures of C structures.
+RDB's bytes in memory, and LOADAOF keeps the data as they are: there are no files yet. Switches of
+what does not exist here (reply buffers, an AOF) are taken and change nothing. What crashes,
+restarts or leaks on purpose is left out, and so are figures of C structures.
 """
 
 from __future__ import annotations
