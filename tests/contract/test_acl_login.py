@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
+from cacheapp.clients.factory import get_client
 from tests.contract.conftest import Server
 from tests.raw import Raw, ReplyError
 
@@ -158,3 +160,21 @@ def test_no_password_is_shown(server: Server) -> None:
     shown += repr(server.execute("ACL", "LOG")).encode() + server.execute("INFO")
     assert b"(redacted)" in shown
     assert b"SESAME" not in shown
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_client_with_a_name_and_a_password_is_that_user(server: Server, protocol: int) -> None:
+    server.execute("ACL", "SETUSER", "bob", "on", ">x:@", "+@all", "~mine")
+    scheme, _, place = server.url.partition("://")
+    client = get_client(f"{scheme}://bob:x%3A%40@{place}?protocol={protocol}")
+    assert client.acl_whoami() in ("bob", b"bob")
+    assert client.set("mine", 1) is True
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        client.set("other", 1)
+    with pytest.raises(redis.exceptions.NoPermissionError), client.pipeline() as pipe:
+        pipe.get("mine").get("other").execute()
+    client.close()
+    wrong = get_client(f"{scheme}://bob:y@{place}?protocol={protocol}")
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        wrong.get("mine")
+    wrong.close()

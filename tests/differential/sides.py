@@ -75,6 +75,7 @@ def opening(small_limits: bool, events: bool) -> list[list[bytes]]:
         b"FLUSHALL",
         b"SCRIPT FLUSH",
         b"FUNCTION FLUSH",
+        b"ACL DELUSER u1 u2 nobody",
         b"DEBUG SET-ACTIVE-EXPIRE 0",
         *DEFAULTS,
     ]

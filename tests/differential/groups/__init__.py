@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.differential.grammar import Group
 from tests.differential.groups import (
+    acl,
     bitmaps,
     cluster,
     dumps,
@@ -37,6 +38,7 @@ GROUPS: dict[str, Group] = {
         streams.GROUP,
         keys.GROUP,
         transactions.GROUP,
+        acl.GROUP,
         pubsub.GROUP,
         scripting.GROUP,
         functions.GROUP,
