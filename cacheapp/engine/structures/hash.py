@@ -13,7 +13,7 @@ are `expiringhash`'s.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from cacheapp.engine.structures import packing
@@ -22,6 +22,8 @@ from cacheapp.engine.structures.scanindex import ScanIndex
 
 # Up to this size a random pick walks the dict, which is quicker than an index to maintain.
 _WALK_MAX = 64
+# More fields than that are looked up in a dict that is made for it.
+_SEARCHED_MAX = 3
 
 
 class _Aside:
@@ -57,8 +59,11 @@ class Hash:
         fields = self._fields
         return packing.find(fields, field) if isinstance(fields, bytes) else fields.get(field)
 
-    def get_many(self, fields: Iterable[bytes]) -> list[bytes | None]:
+    def get_many(self, fields: Sequence[bytes]) -> list[bytes | None]:
         """The value of each of `fields`, None where it is missing."""
+        held = self._fields
+        if isinstance(held, bytes) and len(fields) <= _SEARCHED_MAX:
+            return [packing.find(held, field) for field in fields]
         return list(map(self.as_mapping().get, fields))
 
     def put(self, field: bytes, value: bytes, entries_max: int, value_bytes_max: int) -> bool:
