@@ -26,10 +26,10 @@ PARTIAL = {
     "MEMORY|DOCTOR": "other advice, since memory is Python's",
     "MEMORY|MALLOC-STATS": "there is no allocator to ask, and it says so",
     "MEMORY|STATS": "the fields about the allocator",
+    "MIGRATE": "on the TCP front; in process there are no sockets",
     "SCRIPT|DEBUG": "`YES` and `SYNC`: there is no debugger",
 }
 ABSENT = {
-    "MIGRATE": "the engine has no sockets",
     "FAILOVER": _NO_REPLICATION,
     "PSYNC": _NO_REPLICATION,
     "REPLCONF": _NO_REPLICATION,

@@ -52,6 +52,7 @@ from cacheapp.engine.slowlog import SlowLog
 from cacheapp.engine.stats import TIMES_MAX, Stats
 from cacheapp.engine.tinylfu import TinyLfu
 from cacheapp.engine.tracking import TRACKED, Tracking
+from cacheapp.engine.transfer import Transfer
 
 _SUBSCRIBED_COMMANDS = frozenset(
     {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
@@ -113,6 +114,8 @@ class Engine:
         self.verify_checksums = True
         # Set by a front that owns its process: begins the end of it (SHUTDOWN).
         self.end_process: Callable[[], None] | None = None
+        # Set by a front that has sockets (MIGRATE).
+        self.transfer: Transfer | None = None
         # What DEBUG RELOAD wrote last.
         self.snapshot = Snapshot()
         self._next_session_id = 1

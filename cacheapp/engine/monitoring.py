@@ -39,12 +39,23 @@ def redacted(name: str, args: list[bytes]) -> list[bytes]:
             return [
                 _REDACTED if start <= index < start + 2 else arg for index, arg in enumerate(args)
             ]
+    if name == "MIGRATE":
+        return _redacted_migrate(args)
     if name == "CONFIG|SET":
         return [
             _REDACTED if index > 2 and index % 2 and _is_secret(args[index - 1]) else arg
             for index, arg in enumerate(args)
         ]
     return args
+
+
+def _redacted_migrate(args: list[bytes]) -> list[bytes]:
+    shown = args[:6]
+    secrets = 0
+    for arg in args[6:]:
+        shown.append(_REDACTED if secrets else arg)
+        secrets = secrets - 1 if secrets else {b"AUTH": 1, b"AUTH2": 2}.get(arg.upper(), 0)
+    return shown
 
 
 def _is_secret(parameter: bytes) -> bool:

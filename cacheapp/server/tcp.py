@@ -23,6 +23,7 @@ from cacheapp.engine.engine import Engine
 from cacheapp.engine.session import Session
 from cacheapp.server.connection import READ_BYTES, Connection
 from cacheapp.server.listening import Listeners, Listening, is_loopback
+from cacheapp.server.transfer import transfer
 
 __all__ = ["Server"]
 
@@ -44,6 +45,7 @@ class Server:
     def __init__(self, engine: Engine, listening: Listening) -> None:
         self.engine = engine
         self.execute = engine.execute
+        engine.transfer = transfer
         self.listening = listening
         self.loop = asyncio.get_running_loop()
         self.read_buffer = memoryview(bytearray(READ_BYTES))
