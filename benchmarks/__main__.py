@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--redis URL] [--only PART …]`: the table of ratios.
+"""`python -m benchmarks [--redis URL] [--only PART …] [--quick] [--trace PATH …]`: all targets.
 
 Without `--redis` it starts a redis-server of its own on a free loopback port where the program is
 installed, and leaves those lines out, saying so, where it is not.
@@ -14,14 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
-from benchmarks.report import render
+from benchmarks.report import Row, render
 from benchmarks.settings import configure
 
-PARTS = ("engine", "redis", "clients", "commands", "asyncio", "memory", "server")
+PARTS = (
+    "engine", "redis", "clients", "commands", "asyncio", "scripts", "streams", "expiry", "memory",
+    "server", "eviction",
+)  # fmt: skip
 # Parts that compare with a redis-server.
 ON_REDIS = ("redis", "server")
+# What `--quick` leaves out: minutes, where the others take seconds.
+LONG = ("eviction", "memory")
 
 
 @contextlib.contextmanager
@@ -55,34 +61,63 @@ def _wait(port: int) -> None:
     raise RuntimeError("redis-server did not start")
 
 
+def parts(
+    url: str | None, *, quick: bool, recorded: Sequence[Path]
+) -> dict[str, Callable[[], list[Row]]]:
+    """What measures each part; to be called once Django is set up."""
+    from benchmarks import (
+        caches,
+        clients,
+        commands,
+        eviction,
+        expiry,
+        memory,
+        scripts,
+        streams,
+    )
+    from benchmarks import server as front
+
+    return {
+        "engine": lambda: [*caches.on_engine(), *caches.over_many_keys()],
+        "redis": caches.on_redis,
+        "clients": clients.sync,
+        "commands": lambda: commands.measure(5 if quick else commands.ROUNDS),
+        "asyncio": clients.asynchronous,
+        "scripts": scripts.measure,
+        "streams": lambda: streams.measure(quick=quick),
+        "expiry": lambda: expiry.measure(quick=quick),
+        "memory": lambda: memory.measure(url),
+        "server": lambda: front.measure(url or "", quick=quick),
+        "eviction": lambda: eviction.rows(eviction.measure(recorded, quick=quick)),
+    }
+
+
 def main() -> int:
     """Run the parts asked for and print one table; 1 where a target was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--redis", metavar="URL", help="a server to use instead of an own one")
     parser.add_argument("--only", choices=PARTS, action="append", help="run this part (repeatable)")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller sizes, fewer rounds, no eviction or memory"
+    )
+    parser.add_argument(
+        "--trace", type=Path, action="append", default=[], metavar="PATH",
+        help="a recorded trace for the part `eviction` (repeatable)",
+    )  # fmt: skip
     options = parser.parse_args()
-    wanted = options.only or PARTS
+    quick = options.quick
+    wanted = options.only or [part for part in PARTS if not (quick and part in LONG)]
     with contextlib.ExitStack() as stack:
         url = options.redis or stack.enter_context(server())
         configure(url)
-        from benchmarks import caches, clients, commands, memory
-        from benchmarks import server as front
-
-        parts = {
-            "engine": lambda: [*caches.on_engine(), *caches.over_many_keys()],
-            "redis": caches.on_redis,
-            "clients": clients.sync,
-            "commands": commands.measure,
-            "asyncio": clients.asynchronous,
-            "memory": lambda: memory.measure(url),
-            "server": lambda: front.measure(url or ""),
-        }
+        table = parts(url, quick=quick, recorded=options.trace)
         rows = []
         for name in wanted:
             if name in ON_REDIS and url is None:
                 print(f"no redis-server found: the lines of {name!r} are left out")
                 continue
-            rows += parts[name]()
+            print(f"measuring: {name}", file=sys.stderr, flush=True)
+            rows += table[name]()
         print(render(rows))
     missed = [line for line in rows if line.verdict == "MISSED"]
     return 1 if missed else 0

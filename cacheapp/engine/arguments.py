@@ -109,10 +109,15 @@ def parse_float(raw: bytes, error: str = NOT_A_FLOAT) -> float:
     Raises CommandError(error) for anything else, for NaN, and where a finite text overflows or
     vanishes: strtod reports a range error there.
     """
+    usual = _USUAL.get(raw)
+    if usual is not None:
+        return float(usual)
     value = _strtod(raw)
     if value is None:
         raise CommandError(error)
-    if (math.isinf(value) and not _INFINITY.match(raw)) or (not value and not _is_zero(raw)):
+    if not -math.inf < value < math.inf and not _INFINITY.match(raw):
+        raise CommandError(error)
+    if not value and not _is_zero(raw):
         raise CommandError(error)
     return value
 

@@ -40,9 +40,11 @@ _SCAN_SLOTS_MIN = 1000
 _MEMORY_SAMPLE_SLOTS = 512
 # Slots looked at for the average TTL that INFO prints.
 _TTL_SAMPLE_SLOTS = 1000
-# Columns are rebuilt when free slots exceed this multiple of the live ones, beyond a minimum.
+# Columns are rebuilt when free slots exceed this multiple of the live ones, beyond a minimum; and
+# only for as few live ones, since nobody goes on meanwhile.
 _SPARSE_FACTOR = 15
 _SPARSE_SLOTS_MIN = 4096
+_REBUILT_SLOTS_MAX = 2048
 
 
 class Database:
@@ -83,7 +85,8 @@ class Database:
         self.accesses = array("d")
         # Estimated bytes of each slot; kept only under a memory limit.
         self.sizes: array[int] | None = None
-        self.free: list[int] = []
+        # An array: a list would hold an int object a slot, and take its time to give them back.
+        self.free = array("q")
         # Hashes with deadlines of fields; None until there is one.
         self.field_deadlines: FieldDeadlines | None = None
         self.volatile = 0
@@ -419,17 +422,23 @@ class Database:
     def compact_if_sparse(self) -> None:
         """Rebuild the columns where nearly all slots are free."""
         live = len(self.slots)
+        if live > _REBUILT_SLOTS_MAX:
+            return
         if len(self.free) <= max(_SPARSE_SLOTS_MIN, live * _SPARSE_FACTOR):
             return
-        order = list(self.slots.values())
+        slots = self.slots
+        order = list(slots.values())
         self.keys = [self.keys[slot] for slot in order]
         self.values = [self.values[slot] for slot in order]
         self.deadlines = array("q", [self.deadlines[slot] for slot in order])
         self.accesses = array("d", [self.accesses[slot] for slot in order])
         if self.sizes is not None:
             self.sizes = array("q", [self.sizes[slot] for slot in order])
-        self.slots = {key: slot for slot, key in enumerate(self.keys) if key is not None}
-        self.free = []
+        # The dict stays: to free one that was large takes longer than all the rest.
+        for slot, key in enumerate(self.keys):
+            assert key is not None
+            slots[key] = slot
+        self.free = array("q")
         self.sweep = 0
         self.generation += 1
 

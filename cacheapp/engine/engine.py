@@ -291,7 +291,13 @@ class Engine:
                 if self.waiters.ready_keys:
                     self.waiters.serve()
                 raise
-            self.ended(session, row, args, now)
+            elapsed = self._time() - now
+            stat = self.stats.commands.get(row.display)
+            if stat is None or elapsed >= self.notable_seconds:
+                self.ended(session, row, args, now)
+            else:
+                stat.calls += 1
+                stat.usec += elapsed * 1_000_000
             if self.waiters.ready_keys:
                 self.waiters.serve()
             if row.shaped and session.protocol == 2:
@@ -555,11 +561,17 @@ class Engine:
         if self.pause.until_ms and self.now_ms >= self.pause.until_ms:
             self.pause.end()
         self.stats.sample(self.now)
-        go_on = self.active_expire and not self.cron_paused and expire_cycle(self)
+        rest_seconds = math.inf
+        if self.active_expire and not self.cron_paused:
+            rest_seconds = expire_cycle(self)
         if self.tracking.active:
             self.tracking.tick()
-        self._next_tick = self.now if go_on else self.now + self._tick_interval
+        self._next_tick = self.now + min(rest_seconds, self._tick_interval)
         self._set_fast_until()
+
+    def seconds_to_tick(self) -> float:
+        """In how many seconds `tick` is of use; commands call it unasked."""
+        return max(0.0, self._next_tick - self._time())
 
     def announce(self, key: bytes, event: bytes | None, db_index: int) -> None:
         """Tell clients that track of a change, and subscribers of its event."""

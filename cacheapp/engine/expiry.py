@@ -2,13 +2,15 @@
 
 Commands already treat a due key as gone; this gives its memory back. The cycle walks the deadline
 column from where it last stopped, a stretch at a time, and ends when it has been round or when its
-time is used up. `active-expire-effort` (1 to 10) scales the time. When more than a tenth of the
-keys with a deadline that it saw were due, the next command that finds the cycle unfinished goes
-on, so that a wave of deadlines is followed, in small steps rather than in one pause.
+time is used up. `active-expire-effort` (1 to 10) scales the time. When more than a few percent of
+the keys with a deadline that it saw were due, it goes on soon instead of at the next tick, and when
+it falls behind, with the next command: a wave of deadlines is followed, in small steps rather than
+in one pause.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from cacheapp.engine.fieldexpiry import reclaim_fields
@@ -19,28 +21,38 @@ if TYPE_CHECKING:
 
 _STRETCH_SLOTS = 512
 _BUDGET_SECONDS = 0.001
-_DUE_SHARE_MAX = 0.1
+# Half of what the dead may be of all keys: those swept longest ago have the most of them.
+_DUE_SHARE_MAX = 0.05
+# From the beginning of a cycle that has not caught up to that of the next; and from which share of
+# dead keys on there is none.
+_REST_SECONDS = 0.003
+_BEHIND_SHARE = 0.08
 
 
-def expire_cycle(engine: Engine) -> bool:
-    """Reclaim due keys in all databases within the budget; whether to go on soon."""
+def expire_cycle(engine: Engine) -> float:
+    """Reclaim due keys in all databases within the budget; in how many seconds to go on.
+
+    Infinity where it has caught up.
+    """
     started = engine.clock.time()
     budget = _BUDGET_SECONDS * engine.config["active-expire-effort"]
-    go_on = False
+    share = 0.0
     for database in engine.databases:
         if database.volatile:
-            go_on |= _sweep(database, started + budget)
-        if database.field_deadlines is not None:
-            go_on |= reclaim_fields(database, started + budget)
+            share = max(share, _sweep(database, started + budget))
+        if database.field_deadlines is not None and reclaim_fields(database, started + budget):
+            share = 1.0
         database.compact_if_sparse()
     elapsed = engine.clock.time() - started
     engine.stats.expire_cycle_ms += elapsed * 1000
     engine.took(b"expire-cycle", elapsed)
-    return go_on
+    if share > _BEHIND_SHARE:
+        return 0.0
+    return _REST_SECONDS if share > _DUE_SHARE_MAX else math.inf
 
 
-def _sweep(database: Database, until: float) -> bool:
-    """Walk on from the last stop until round or out of time; whether many were due."""
+def _sweep(database: Database, until: float) -> float:
+    """Walk on from the last stop until round or out of time; the part that was due, then 0."""
     clock, now_ms = database.engine.clock, database.engine.now_ms
     left = len(database.keys)
     seen = due = 0
@@ -49,14 +61,14 @@ def _sweep(database: Database, until: float) -> bool:
             database.sweep = 0
         start = database.sweep
         stretch = database.deadlines[start : start + _STRETCH_SLOTS]
-        for offset, deadline in enumerate(stretch):
-            if deadline:
-                seen += 1
-                if deadline < now_ms:
-                    due += 1
-                    database.expire_slot(start + offset)
+        if any(stretch):
+            seen += len(stretch) - stretch.count(0)
+            found = [at for at, deadline in enumerate(stretch) if 0 < deadline < now_ms]
+            due += len(found)
+            for offset in found:
+                database.expire_slot(start + offset)
         database.sweep = start + len(stretch)
         left -= len(stretch)
         if clock.time() >= until:
-            return due > seen * _DUE_SHARE_MAX
-    return False
+            return due / seen if seen else 0.0
+    return 0.0

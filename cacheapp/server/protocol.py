@@ -63,7 +63,7 @@ def split_commands(data: bytes) -> tuple[list[Args], bytes]:
     lines = data.split(b"\r\n")
     last = len(lines) - 1
     commands: list[Args] = []
-    append, headers = commands.append, _HEADERS
+    append, headers, header_of = commands.append, _HEADERS, _HEADERS.__getitem__
     at = 0
     # Equal headers prove that no argument was cut at a CRLF of its own. Two and three arguments
     # are written out, which halves the time of a command; most have so many.
@@ -89,7 +89,7 @@ def split_commands(data: bytes) -> tuple[list[Args], bytes]:
             else:
                 end = at + 1 + _LINES_OF[head]
                 args = lines[at + 2 : end : 2]
-                if lines[at + 1 : end : 2] != [headers[len(arg)] for arg in args]:
+                if lines[at + 1 : end : 2] != [*map(header_of, map(len, args))]:
                     break
             if end > last:
                 break

@@ -209,7 +209,7 @@ class Server:
     def _pause(self) -> float:
         """Seconds until the engine has something to do by itself."""
         engine = self.engine
-        seconds = 1.0 / engine.config["hz"]
+        seconds = min(1.0 / engine.config["hz"], max(0.001, engine.seconds_to_tick()))
         deadline_ms = engine.waiters.next_deadline_ms()
         if deadline_ms:
             remaining = deadline_ms / 1000.0 - engine.clock.time()

@@ -60,6 +60,8 @@ def zadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     start = 0
     while start < len(arguments) and arguments[start].upper() in _ADD_OPTIONS:
         start += 1
+    if len(arguments) == 2 and not start:
+        return _add_one(ctx, key, *arguments)
     pairs = arguments[start:]
     if len(pairs) % 2 or not pairs:
         raise CommandError(SYNTAX)
@@ -77,6 +79,22 @@ def zadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
 )  # fmt: skip
 def zincrby(ctx: Session, key: bytes, amount: bytes, member: bytes) -> Reply:
     return _add(ctx, key, _INCREMENT, (amount, member))
+
+
+def _add_one(ctx: Session, key: bytes, raw: bytes, member: bytes) -> int:
+    """ZADD of one pair without options, which most are."""
+    score = parse_float(raw)
+    db, limits = ctx.db, ctx.engine.config.values
+    found: SortedSet | None = db.edit(key, SortedSet)
+    if found is None:
+        found = SortedSet()
+        db.put(key, found)
+    old = found.score(member)
+    if score == old:
+        return 0
+    found.put(member, score, limits["zset-max-listpack-entries"], limits["zset-max-listpack-value"])
+    db.changed(key, b"zadd")
+    return 1 if old is None else 0
 
 
 def _add(

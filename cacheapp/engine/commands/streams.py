@@ -143,13 +143,19 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
             return None
         stream = Stream()
     number = _number_for(ctx, stream, given)
-    if sum(map(len, items)) > _ENTRY_BYTES_MAX:
+    size_bytes = sum(map(len, items))
+    if size_bytes > _ENTRY_BYTES_MAX:
         raise CommandError(_TOO_LARGE)
     if new:
         db.put(key, stream)
-    config = ctx.engine.config
-    entries_max, bytes_max = config["stream-node-max-entries"], config["stream-node-max-bytes"]
-    stream.append(number, items, entries_max, bytes_max)
+    limits = ctx.engine.config.values
+    stream.append(
+        number,
+        items,
+        limits["stream-node-max-entries"],
+        limits["stream-node-max-bytes"],
+        size_bytes,
+    )
     db.changed(key, b"xadd")
     if trimming is not None and trimming.wanted and trimming.apply(ctx, stream):
         db.changed(key, b"xtrim")
@@ -162,7 +168,8 @@ def _number_for(ctx: Session, stream: Stream, given: tuple[int, bool] | None) ->
     if last_id == ID_MAX:
         raise CommandError(_EXHAUSTED)
     if given is None:
-        return stream.next_id(ctx.engine.now_ms)
+        number = int(ctx.engine.now * 1000) << 64
+        return number if number > last_id else last_id + 1
     number, complete = given
     if not complete and number >> 64 == last_id >> 64:
         if last_id & SEQUENCE_MASK == SEQUENCE_MASK:

@@ -90,7 +90,10 @@ class Node:
         assert isinstance(blob, bytearray)
         ms, sequence, master = number >> 64, number & SEQUENCE_MASK, self.master
         distance = sequence - (master & SEQUENCE_MASK)
-        size = 2 + _number_bytes(ms - (master >> 64)) + _number_bytes(distance)
+        # Two for the flags, and two for a number that is short, as most are.
+        size = 4 + (2 if 0 <= distance < 128 else _number_bytes(distance))
+        if ms != master >> 64:
+            size += _number_bytes(ms - (master >> 64)) - 2
         first = len(ends)
         for value in values:
             blob += value
@@ -98,7 +101,7 @@ class Node:
             size += _text_bytes(value)
         count = len(fields)
         if fields == self.fields:
-            size += _number_bytes(count + 3)
+            size += 2 if count < 125 else _number_bytes(count + 3)
         else:
             size += _number_bytes(count) + sum(map(_text_bytes, fields))
             size += _number_bytes(2 * count + 4)
@@ -107,8 +110,10 @@ class Node:
             self.starts.append(first)
         self.ms.append(ms)
         self.sequences.append(sequence)
-        self.listpack_bytes += size + _number_bytes(self.live + 1) - _number_bytes(self.live)
         self.live += 1
+        if self.live >= 128:
+            size += _number_bytes(self.live) - _number_bytes(self.live - 1)
+        self.listpack_bytes += size
 
     def _keep_own(self, fields: tuple[bytes, ...]) -> None:
         if self.own is None or self.starts is None:
@@ -218,7 +223,11 @@ def _number_bytes(value: int) -> int:
 def _text_bytes(raw: bytes) -> int:
     """The bytes of a string in a listpack, which keeps integers as such."""
     size = len(raw)
-    if size <= _INTEGER_DIGITS_MAX and raw[:1] <= b"9" and _INTEGER.match(raw):
+    if raw[:1] > b"9":
+        # No number, and short: what most are.
+        if size < 64:
+            return size + 2
+    elif size <= _INTEGER_DIGITS_MAX and _INTEGER.match(raw):
         value = int(raw)
         if -(1 << 63) <= value < 1 << 63:
             return _number_bytes(value)
@@ -267,23 +276,29 @@ class Stream:
 
     # Adding
 
-    def next_id(self, now_ms: int) -> int:
-        """The id for an entry that is added at `now_ms` without one; above ID_MAX: none left."""
-        number = now_ms << 64
-        return number if number > self.last_id else self.last_id + 1
-
-    def append(self, number: int, items: Sequence[bytes], entries_max: int, bytes_max: int) -> None:
+    def append(
+        self,
+        number: int,
+        items: Sequence[bytes],
+        entries_max: int,
+        bytes_max: int,
+        size_bytes: int = -1,
+    ) -> None:
         """Add an entry of `items` (fields and values in turn), whose id is above `last_id`.
+
+        `size_bytes` is the length of all items, if the caller knows it.
 
         A node is full with `entries_max` entries (0: no limit) or when its listpack would come to
         `bytes_max` bytes (0: 1 GiB).
         """
-        fields = tuple(items[::2])
+        fields: tuple[bytes, ...] = tuple(items[::2])
         node = self._nodes[-1] if len(self._nodes) > self._head else None
         if node is not None:
             if not 0 < bytes_max < _LISTPACK_BYTES_MAX:
                 bytes_max = _LISTPACK_BYTES_MAX
-            full = node.listpack_bytes + sum(map(len, items)) >= bytes_max
+            if size_bytes < 0:
+                size_bytes = sum(map(len, items))
+            full = node.listpack_bytes + size_bytes >= bytes_max
             if full or 0 < entries_max <= len(node.ms):
                 node.seal()
                 self._sealed_bytes += node.weight
@@ -303,7 +318,7 @@ class Stream:
         self.last_id = number
         if self.length == 1:
             self.first_id = number
-        self.renew_mark()
+        self.mark = next(_marks)
 
     def renew_mark(self) -> None:
         """Tell those who wait that there is news."""

@@ -192,15 +192,6 @@ def test_the_account_of_bytes_goes_with_the_nodes() -> None:
     assert stream._sealed_bytes == 0
 
 
-def test_the_next_id() -> None:
-    stream = Stream()
-    assert stream.next_id(5) == number(5)
-    stream.last_id = number(5, TOP)
-    assert stream.next_id(5) == number(6)
-    assert stream.next_id(4) == number(6)
-    assert format_id(stream.next_id(7)) == b"7-0"
-
-
 def test_an_empty_stream_is_a_value() -> None:
     assert Stream()
     assert len(Stream()) == 0
