@@ -296,8 +296,9 @@ class Engine:
             if stat is None or elapsed >= self.notable_seconds:
                 self.ended(session, row, args, now)
             else:
-                stat.calls += 1
-                stat.usec += elapsed * 1_000_000
+                stat.times.append(elapsed)
+                if len(stat.times) > TIMES_MAX:
+                    stat.settle()
             if self.waiters.ready_keys:
                 self.waiters.serve()
             if row.shaped and session.protocol == 2:
