@@ -38,14 +38,14 @@ from cacheapp.engine.errors import (
 from cacheapp.engine.eviction import TINYLFU, Evictor, Touch, touch_lfu
 from cacheapp.engine.expiry import expire_cycle
 from cacheapp.engine.latency import LatencyMonitor
-from cacheapp.engine.monitoring import monitor_line, redacted
+from cacheapp.engine.monitoring import note, show
 from cacheapp.engine.notifications import notify
 from cacheapp.engine.pausing import MAY_REPLICATE, Pause
 from cacheapp.engine.persistence.files import Files
 from cacheapp.engine.persistence.snapshot import Snapshot
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import COMMANDS, Command
-from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, Status, to_resp2
+from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, to_resp2
 from cacheapp.engine.scripting import Functions, Scripts
 from cacheapp.engine.session import MUTED_ONCE, Deliver, Session
 from cacheapp.engine.slowlog import SlowLog
@@ -369,7 +369,7 @@ class Engine:
         if len(times) > TIMES_MAX:
             stat.settle()
         if elapsed >= self.notable_seconds:
-            self._note(session, row, args, started, elapsed)
+            note(self, session, row, args, started, elapsed)
         if isinstance(error, CommandError):
             stat.failed += 1
             if isinstance(error, SubcommandError) and row.parent is not None:
@@ -377,35 +377,6 @@ class Engine:
             if not error.counted:
                 error.counted = True
                 stats.count_error(error.code)
-
-    def _note(
-        self, session: Session, row: Command, args: list[bytes], started: float, elapsed: float
-    ) -> None:
-        """Show a command to monitors; log it where it took long; remember the keys that it read."""
-        config = self.config
-        if self.tracking.active:
-            self.tracking.note(session, row, args)
-        shown = redacted(row.name, args)
-        # Scripts were shown before they ran (`_is_kept`), but not those of a transaction.
-        shown_before = "skip_monitor" in row.flags and session.queue is None
-        if self.monitors and "admin" not in row.flags and not shown_before:
-            self._show(session, shown, started)
-        if session in self.waiters.by_session:
-            return
-        slow_us, duration_us = config["slowlog-log-slower-than"], int(elapsed * 1_000_000)
-        if 0 <= slow_us <= duration_us and "skip_slowlog" not in row.flags:
-            address = "?:0" if session.is_script else session.address
-            self.slowlog.add(self.now, duration_us, shown, address, session.name)
-            self.slowlog.trim(config["slowlog-max-len"])
-        if 0 < config["latency-monitor-threshold"] <= duration_us // 1000:
-            event = b"fast-command" if "fast" in row.flags else b"command"
-            self.latency.add(event, self.now, duration_us // 1000)
-
-    def _show(self, session: Session, args: list[bytes], started: float) -> None:
-        client = "lua" if session.is_script else session.address
-        line = Status(monitor_line(started, session.db.index, client, args))
-        for monitor in list(self.monitors):
-            monitor.deliver(line)
 
     def _is_kept(self, session: Session, row: Command, args: list[bytes]) -> bool:
         """The checks of an engine with a limit, a pause or monitors; whether CLIENT PAUSE keeps."""
@@ -419,7 +390,7 @@ class Engine:
             return True
         if self.monitors and "skip_monitor" in row.flags and row.name != "EXEC" and not queues:
             # Before the commands of the script.
-            self._show(session, args, self.now)
+            show(self, session, args, self.now)
         return False
 
     def run_kept(self, session: Session, args: list[bytes]) -> Reply:

@@ -1,11 +1,20 @@
-"""What MONITOR shows: the line of a command, and which of its arguments are secrets.
+"""Commands that somebody looks at: for MONITOR, the slow log, LATENCY, and client tracking.
 
-The slow log takes its arguments from here too, so that neither shows a password.
+`note` is called after each command while there are monitors, and else after those that took long.
+The slow log takes its arguments from where MONITOR does, so that neither shows a password.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cacheapp.engine.config import ALIASES, PARAMETERS
+from cacheapp.engine.replies import Status
+
+if TYPE_CHECKING:
+    from cacheapp.engine.engine import Engine
+    from cacheapp.engine.registry import Command
+    from cacheapp.engine.session import Session
 
 _REDACTED = b"(redacted)"
 _ESCAPES = {
@@ -16,6 +25,43 @@ _PRINTED = [
     _ESCAPES.get(byte) or (bytes([byte]) if 32 <= byte < 127 else b"\\x%02x" % byte)
     for byte in range(256)
 ]
+
+
+def note(
+    engine: Engine,
+    session: Session,
+    row: Command,
+    args: list[bytes],
+    started: float,
+    elapsed: float,
+) -> None:
+    """Show a command to monitors; log it where it took long; remember the keys that it read."""
+    config = engine.config
+    if engine.tracking.active:
+        engine.tracking.note(session, row, args)
+    shown = redacted(row.name, args)
+    # Scripts were shown before they ran, but not those of a transaction.
+    shown_before = "skip_monitor" in row.flags and session.queue is None
+    if engine.monitors and "admin" not in row.flags and not shown_before:
+        show(engine, session, shown, started)
+    if session in engine.waiters.by_session:
+        return
+    slow_us, duration_us = config["slowlog-log-slower-than"], int(elapsed * 1_000_000)
+    if 0 <= slow_us <= duration_us and "skip_slowlog" not in row.flags:
+        address = "?:0" if session.is_script else session.address
+        engine.slowlog.add(engine.now, duration_us, shown, address, session.name)
+        engine.slowlog.trim(config["slowlog-max-len"])
+    if 0 < config["latency-monitor-threshold"] <= duration_us // 1000:
+        event = b"fast-command" if "fast" in row.flags else b"command"
+        engine.latency.add(event, engine.now, duration_us // 1000)
+
+
+def show(engine: Engine, session: Session, args: list[bytes], started: float) -> None:
+    """Send the line of a command to all monitors."""
+    client = "lua" if session.is_script else session.address
+    line = Status(monitor_line(started, session.db.index, client, args))
+    for monitor in list(engine.monitors):
+        monitor.deliver(line)
 
 
 def monitor_line(now: float, db_index: int, client: str, args: list[bytes]) -> bytes:
