@@ -246,3 +246,14 @@ def test_a_stock_pool_in_a_child_makes_connections_of_its_own(url: str, name: st
 
     assert in_child(child) == repr((True, 1))
     assert client.get("a") == b"1"
+
+
+def test_deadlines_of_fields_by_the_methods_of_redis_py(url: str) -> None:
+    client = EngineRedis.from_url(url)
+    client.hset("h", mapping={"a": 1, "b": 2})
+    assert client.hexpire("h", 100, "a", "x", nx=True) == [1, -2]
+    assert client.httl("h", "a", "b") == [100, -1]
+    assert client.hpersist("h", "a") == [1]
+    assert client.hpexpireat("h", 1, "a") == [2]
+    assert client.hgetall("h") == {b"b": b"2"}
+    client.close()
