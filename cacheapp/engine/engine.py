@@ -40,6 +40,7 @@ from cacheapp.engine.expiry import expire_cycle
 from cacheapp.engine.latency import LatencyMonitor
 from cacheapp.engine.monitoring import note, show
 from cacheapp.engine.notifications import notify
+from cacheapp.engine.overtime import Overtime
 from cacheapp.engine.pausing import MAY_REPLICATE, Pause
 from cacheapp.engine.persistence.files import Files
 from cacheapp.engine.persistence.snapshot import Snapshot
@@ -101,6 +102,7 @@ class Engine:
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
         self.tracking = Tracking(self)
+        self.overtime = Overtime(self)
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
         self.dirty = 0
@@ -209,14 +211,13 @@ class Engine:
         )
         if self.monitors or tracking:
             self.notable_seconds = -math.inf
-        self._guarded = self._limited or bool(self.monitors) or self.pause.until_ms > 0 or tracking
-        if self.monitors or self.pause.until_ms:
+        halted = self.pause.until_ms > 0 or self.overtime.running is not None
+        self._guarded = self._limited or bool(self.monitors) or halted or tracking
+        if self.monitors or halted:
             self._plain = False
         # Whether nobody could tell a script's native form from the script (see `native`).
         self._remarked = (
-            bool(self.monitors)
-            or self.pause.until_ms > 0
-            or self.notable_seconds < _SHORTCUT_SECONDS_MAX
+            bool(self.monitors) or halted or self.notable_seconds < _SHORTCUT_SECONDS_MAX
         )
         self._set_fast_until()
 
@@ -383,6 +384,7 @@ class Engine:
         queues = session.queue is not None and row.display not in _UNQUEUED_COMMANDS
         if self._limited:
             self._check_memory(session, row, queues)
+        self.overtime.check(row)
         if self.tracking.active:
             self.tracking.limit()
         if self.pause.until_ms and self.pause.keeps(session, row):
@@ -392,6 +394,18 @@ class Engine:
             # Before the commands of the script.
             show(self, session, args, self.now)
         return False
+
+    def meanwhile(self, attend: Callable[[], bool]) -> bool:
+        """Call `attend`, which executes commands of others, in the middle of a command.
+
+        For that one the time stands still, and whom it made ready waits for its end.
+        """
+        kept = self.now, self._next_tick, self.waiters.ready_keys
+        self._next_tick, self.waiters.ready_keys = math.inf, {}
+        try:
+            return attend()
+        finally:
+            self.now, self._next_tick, self.waiters.ready_keys = kept
 
     def run_kept(self, session: Session, args: list[bytes]) -> Reply:
         """Run a command that a pause has kept; raises CommandError."""

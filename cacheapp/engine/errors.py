@@ -76,6 +76,18 @@ EXEC_WITHOUT_MULTI = "ERR EXEC without MULTI"
 DISCARD_WITHOUT_MULTI = "ERR DISCARD without MULTI"
 NO_MULTI = "ERR Command not allowed inside a transaction"
 NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
+NOT_BUSY = "NOTBUSY No scripts in execution right now."
+BUSY_SCRIPT = (
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+BUSY_FUNCTION = (
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+)
+UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+    "either wait the script termination or kill the server in a hard way using the SHUTDOWN "
+    "NOSAVE command."
+)
 OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 MIN_MAX_NOT_FLOAT = "ERR min or max is not a float"
 MIN_MAX_NOT_STRING = "ERR min or max not valid string range item"

@@ -60,6 +60,7 @@ class Connection(asyncio.BufferedProtocol):
     """The protocol object of one client's transport."""
 
     __slots__ = (
+        "_admitted",
         "_blocked",
         "_buffer",
         "_ended",
@@ -113,17 +114,23 @@ class Connection(asyncio.BufferedProtocol):
         self._ended = self._writes_end = False
         self.closing_since = 0.0
         self.heard = True
+        self._admitted = False
 
     # From asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Open a session, or refuse the client."""
+        """Open a session, or refuse the client; a client that has one keeps it (`attending`)."""
         # Not asserted: uvloop's transports are of no class of asyncio's.
         self._transport = transport = cast(asyncio.Transport, transport)
+        if self._admitted:
+            transport.set_write_buffer_limits(high=UNREAD_BYTES)
+            self._resume_soon()
+            return
         session = self._server.admit(self, transport)
         if session is None:
             self._ended = self._writes_end = True
             return
+        self._admitted = True
         self.session: Session = session
         session.front = self
         self._getters = {name: getter(session, self._named(name)) for name in (b"GET", b"get")}
@@ -284,6 +291,27 @@ class Connection(asyncio.BufferedProtocol):
             if self._unread:
                 return False
         return True
+
+    # While a script keeps the loop waiting (see `attending`)
+
+    def at_rest(self) -> asyncio.Transport | None:
+        """The transport, where what arrives could be executed and answered now."""
+        busy = self._serving or self._blocked or self._unread or self._resuming or self._ended
+        if busy or self._transport.get_write_buffer_size() or self._transport.is_closing():
+            return None
+        if self._transport.get_extra_info("sslcontext") is not None:
+            return None
+        return self._transport
+
+    def answer(self, data: bytes, transport: asyncio.Transport) -> None:
+        """Execute what is complete with `data`, and answer by `transport`."""
+        kept, self._transport = self._transport, transport
+        try:
+            self.heard = True
+            self._parser.feed(data)
+            self._serve()
+        finally:
+            self._transport = kept
 
     # Replies
 

@@ -17,6 +17,7 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cacheapp.engine.config import Refusal
 
@@ -134,6 +135,10 @@ class Listeners:
         """Close all sockets."""
         for server in self._every():
             server.close()
+
+    def listening_sockets(self) -> list[Any]:
+        """What clients connect to."""
+        return [sock for server in self._every() for sock in server.sockets]
 
     def _every(self) -> list[asyncio.Server]:
         return [*self._servers.values(), *([self._unix] if self._unix is not None else [])]

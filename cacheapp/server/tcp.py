@@ -21,6 +21,7 @@ from typing import Any
 
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.session import Session
+from cacheapp.server.attending import Attendant
 from cacheapp.server.connection import READ_BYTES, Connection
 from cacheapp.server.listening import Listeners, Listening, is_loopback
 from cacheapp.server.transfer import transfer
@@ -34,6 +35,7 @@ _DENIED = (
 )
 # How long an ending server waits for clients to take their last replies.
 STOPPING_SECONDS_MAX = 1.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CLASSES = ("normal", "pubsub")
 
 
@@ -55,12 +57,17 @@ class Server:
         self.output_limits: dict[str, tuple[int, int, int] | None] = {}
         self._listeners = Listeners(self.loop, listening, self._connection)
         self._thread = threading.get_ident()
+        # Referenced, or the loop might forget them.
+        self._adopting: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._checked = self.loop.time()
+        # SIGTERM and SIGINT set it, inside `run`.
+        self.ended: asyncio.Event | None = None
         # Set when the last connection has gone, for `stop`.
         self._deserted = asyncio.Event()
         self._configured(frozenset())
         engine.config.subscribe(self._configured)
+        self._attend = Attendant(self).attend
 
     def _configured(self, names: frozenset[str]) -> None:
         config = self.engine.config
@@ -85,6 +92,8 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises OSError where an address is taken."""
         await self._listeners.open()
+        if self.listening.tls is None:
+            self.engine.overtime.fronts.append(self._attend)
         self._wake_after(0.0)
 
     @property
@@ -94,6 +103,8 @@ class Server:
 
     async def stop(self) -> None:
         """Stop listening, write what is owed, close. Clients get no later replies."""
+        if self._attend in self.engine.overtime.fronts:
+            self.engine.overtime.fronts.remove(self._attend)
         if self._timer is not None:
             self._timer.cancel()
         # What was accepted just before becomes a connection before its listener closes: asyncio
@@ -120,20 +131,29 @@ class Server:
 
     async def run(self, started: Callable[[], object]) -> None:
         """Start, call `started`, serve until SIGTERM, SIGINT or SHUTDOWN, stop."""
-        ended = asyncio.Event()
-
-        def end() -> None:
-            self.loop.call_soon_threadsafe(ended.set)
-
-        self.engine.end_process = end
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.loop.add_signal_handler(number, ended.set)
+        self.ended = asyncio.Event()
+        self.engine.end_process = self.end
+        self.heed_signals()
         await self.start()
         started()
         try:
-            await ended.wait()
+            await self.ended.wait()
         finally:
             await self.stop()
+
+    def end(self) -> None:
+        """Begin the end of `run`, and of a script that keeps the loop. From any thread."""
+        if self.ended is not None:
+            self.loop.call_soon_threadsafe(self.ended.set)
+        running = self.engine.overtime.running
+        if running is not None:
+            running.killed = True
+
+    def heed_signals(self) -> None:
+        """Let the signals end `run`, by way of the loop."""
+        if self.ended is not None:
+            for number in SIGNALS:
+                self.loop.add_signal_handler(number, self.ended.set)
 
     # Connections
 
@@ -155,6 +175,16 @@ class Server:
             _keep_alive(sock, seconds)
         self.connections.add(connection)
         return self.engine.connect(connection.deliver, protocol=2, address=self.address_of(peer))
+
+    def listening_sockets(self) -> list[Any]:
+        """The sockets that clients connect to."""
+        return self._listeners.listening_sockets()
+
+    def adopt(self, sock: socket.socket, connection: Connection) -> None:
+        """Let the loop serve a client who came, and got its session, while it stood still."""
+        task = self.loop.create_task(self.loop.connect_accepted_socket(lambda: connection, sock))
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
 
     def _refusal(self, peer: Any) -> bytes:
         config = self.engine.config

@@ -239,7 +239,18 @@ def _described(library: Library, with_code: bool) -> Reply:
 def function_stats(ctx: Session) -> Reply:
     functions = ctx.engine.functions
     counts = {b"libraries_count": len(functions.libraries), b"functions_count": len(functions)}
-    return {b"running_script": None, b"engines": {b"LUA": counts}}
+    running = ctx.engine.overtime.running
+    described: Reply = None
+    if running is not None:
+        if running.invocation is None:
+            raise CommandError(running.busy)
+        name, command_line = running.invocation
+        described = {
+            b"name": name,
+            b"command": command_line,
+            b"duration_ms": int((ctx.engine.now - running.started) * 1000),
+        }
+    return {b"running_script": described, b"engines": {b"LUA": counts}}
 
 
 @command(
@@ -247,8 +258,9 @@ def function_stats(ctx: Session) -> Reply:
     summary="Terminates a function during execution.",
     tips=("request_policy:all_shards", "response_policy:one_succeeded"),
 )  # fmt: skip
-def function_kill(_ctx: Session) -> Reply:
-    raise CommandError("NOTBUSY No scripts in execution right now.")
+def function_kill(ctx: Session) -> Reply:
+    ctx.engine.overtime.kill(function=True)
+    return OK
 
 
 @command(

@@ -149,8 +149,9 @@ def script_flush(ctx: Session, *mode: bytes) -> Reply:
     summary="Terminates a server-side Lua script during execution.",
     tips=("request_policy:all_shards", "response_policy:one_succeeded"),
 )  # fmt: skip
-def script_kill(_ctx: Session) -> Reply:
-    raise CommandError("NOTBUSY No scripts in execution right now.")
+def script_kill(ctx: Session) -> Reply:
+    ctx.engine.overtime.kill(function=False)
+    return OK
 
 
 @command(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cacheapp.engine import registry
 from cacheapp.engine.acl import check
 from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError
+from cacheapp.engine.overtime import Running
 from cacheapp.engine.replies import NULL_ARRAY, Reply, Status, to_resp2
 from cacheapp.engine.scripting.conversion import size_bytes, to_lua
 from cacheapp.engine.session import Session
@@ -31,6 +32,8 @@ _LEVELS = (logging.DEBUG, logging.INFO, logging.INFO, logging.WARNING)
 _REPLICATION_ALL = 3
 # A script that has written may take this many times the limit before it is stopped.
 _WRITTEN_FACTOR = 10
+# How often a script that runs on lets others be answered, in seconds of processor time.
+_ATTEND_SECONDS = 0.002
 # What scripts may fill; Lua's own limit leaves the host some room above it.
 MEMORY_BYTES_MAX = 128 * 1024**2
 
@@ -40,6 +43,7 @@ _UNKNOWN = "ERR Unknown Redis command called from script"
 _WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
 _NOT_ALLOWED = "ERR This Redis command is not allowed from script"
 _READ_ONLY = "ERR Write commands are not allowed from read-only scripts."
+_KILLED = b"ERR Script killed by user with SCRIPT KILL..."
 _INTERRUPTED = "ERR Script interrupted"
 _NO_MEMORY = "ERR not enough memory for the reply in Lua"
 
@@ -62,6 +66,9 @@ class Bridge:
         self._counted = False
         # What no script may handle: an interrupt, a fault of ours. `finish` raises it again.
         self._exception: BaseException | None = None
+        # How a function was called; None for EVAL (see `overtime`).
+        self.invocation: tuple[bytes, list[bytes]] | None = None
+        self._running: Running | None = None
         # What is said when time is up, where it is not about lua-time-limit.
         self.overdue_message: bytes | None = None
         self._read_only = False
@@ -96,6 +103,12 @@ class Bridge:
         self._exception = None
         self._engine.tracking.script = caller, keys
 
+    def end(self) -> None:
+        """The script is over; if it kept others waiting, they need not wait any more."""
+        if self._running is not None:
+            self._running = None
+            self._engine.overtime.end()
+
     def finish(self) -> None:
         """Raise what came up under the script and is not for it (KeyboardInterrupt, a bug)."""
         self._engine.tracking.script = None
@@ -123,6 +136,12 @@ class Bridge:
         """The message with which to stop the script, or (None, seconds) to let it go on."""
         if self.overdue_message is not None:
             return self.overdue_message
+        if self._running is None:
+            self._running = Running(self.invocation, self._engine.now)
+        running = self._running
+        running.wrote = self._wrote
+        if self._engine.overtime.attend(running):
+            return _KILLED if running.killed else (None, _ATTEND_SECONDS)
         limit_ms = self._engine.config["lua-time-limit"]
         if self._wrote and not self._extended:
             self._extended = True

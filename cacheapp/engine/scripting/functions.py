@@ -210,8 +210,15 @@ class Functions:
         # A new sandbox has loaded the libraries again.
         function = self.find(function.name)
         assert self._bridge is not None
-        self._bridge.begin(caller, keys, read_only=no_writes, may_grow=True)
-        return sandbox.call(function, keys, arguments)
+        bridge = self._bridge
+        bridge.begin(caller, keys, read_only=no_writes, may_grow=True)
+        name = b"fcall_ro" if read_only else b"fcall"
+        line = [name, function.name, b"%d" % len(keys), *keys, *arguments]
+        bridge.invocation = (function.name, line)
+        try:
+            return sandbox.call(function, keys, arguments)
+        finally:
+            bridge.end()
 
     def _ready(self) -> FunctionSandbox:
         """The sandbox; where it broke, a new one with the same libraries, their state lost."""

@@ -220,6 +220,9 @@ function environment.unpack(t, first, last)
         error("too many results to unpack")
     elseif from and to and (from < -(2 ^ 31) or to >= 2 ^ 31 - 1) then
         error("too many results to unpack")
+    elseif last == nil and first == nil then
+        -- Arguments take room from the results: 7999 of them fit beside the table alone.
+        return unpack(t)
     end
     return unpack(t, first, last)
 end

@@ -8,7 +8,8 @@ built anew in `sandbox.lua`, and no Python object is ever handed to them. Bounds
   that error, so there the host looks first (`room_for`).
 - Time. A hook looks at the clock every thousand instructions. Past `lua-time-limit` a script that
   has not written is stopped. One that has written goes on up to ten times as long, since stopping
-  it leaves half of its work done, and is then stopped all the same: all of the process waits.
+  it leaves half of its work done, and is then stopped all the same: all of the process waits. Where
+  others can be answered meanwhile (see `overtime`) it runs on until somebody kills it.
 - Depth. Lua's own limits on calls; nested results are cut at a thousand levels.
 
 The clock is Lua's os.clock, the processor time of this process.

@@ -118,7 +118,11 @@ class Scripts:
                 raise CommandError(OUT_OF_MEMORY)
             may_grow = may_grow or "allow-oom" in script.flags
         self._bridge.begin(caller, keys, read_only=read_only, may_grow=may_grow)
-        return sandbox.run(script.chunk(sandbox), script.sha, keys, arguments)
+        bridge = self._bridge
+        try:
+            return sandbox.run(script.chunk(sandbox), script.sha, keys, arguments)
+        finally:
+            bridge.end()
 
     def _may_grow(self) -> bool:
         limit: int = self._engine.config["maxmemory"]
