@@ -124,7 +124,7 @@ class Engine:
         self.now: float = self.clock.time()
         self.started = self.now
         self.fast_until = self.rest_until = 0.0
-        self._next_tick = self.now
+        self.next_tick = self.now
         self.run_id = os.urandom(20).hex()
         self.replication_id = os.urandom(20).hex()
         self._evictor = Evictor(self)
@@ -222,9 +222,9 @@ class Engine:
         self._set_fast_until()
 
     def _set_fast_until(self) -> None:
-        self.fast_until = self._next_tick if self._plain else 0.0
+        self.fast_until = self.next_tick if self._plain else 0.0
         # As it, but only for the checks of `_execute`: until then none but the session's matter.
-        self.rest_until = 0.0 if self._guarded else self._next_tick
+        self.rest_until = 0.0 if self._guarded else self.next_tick
 
     # Sessions
 
@@ -311,7 +311,7 @@ class Engine:
 
     def _execute(self, session: Session, args: list[bytes]) -> Reply:
         self._read_clock()
-        if self.now >= self._next_tick:
+        if self.now >= self.next_tick:
             self._tick()
         session.last_active = self.now
         try:
@@ -394,18 +394,6 @@ class Engine:
             # Before the commands of the script.
             show(self, session, args, self.now)
         return False
-
-    def meanwhile(self, attend: Callable[[], bool]) -> bool:
-        """Call `attend`, which executes commands of others, in the middle of a command.
-
-        For that one the time stands still, and whom it made ready waits for its end.
-        """
-        kept = self.now, self._next_tick, self.waiters.ready_keys
-        self._next_tick, self.waiters.ready_keys = math.inf, {}
-        try:
-            return attend()
-        finally:
-            self.now, self._next_tick, self.waiters.ready_keys = kept
 
     def run_kept(self, session: Session, args: list[bytes]) -> Reply:
         """Run a command that a pause has kept; raises CommandError."""
@@ -509,7 +497,7 @@ class Engine:
     def allows_native(self) -> bool:
         """Whether a script may run in its native form now; reads the clock as a command does."""
         self._read_clock()
-        if self.now >= self._next_tick:
+        if self.now >= self.next_tick:
             self._tick()
         if self._remarked:
             return False
@@ -552,12 +540,12 @@ class Engine:
             rest_seconds = expire_cycle(self)
         if self.tracking.active:
             self.tracking.tick()
-        self._next_tick = self.now + min(rest_seconds, self._tick_interval)
+        self.next_tick = self.now + min(rest_seconds, self._tick_interval)
         self._set_fast_until()
 
     def seconds_to_tick(self) -> float:
         """In how many seconds `tick` is of use; commands call it unasked."""
-        return max(0.0, self._next_tick - self._time())
+        return max(0.0, self.next_tick - self._time())
 
     def announce(self, key: bytes, event: bytes | None, db_index: int) -> None:
         """Tell clients that track of a change, and subscribers of its event."""

@@ -8,6 +8,7 @@ written. Without such a front nobody could, and the script is stopped at the lim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,16 +61,19 @@ class Overtime:
     def attend(self, running: Running) -> bool:
         """Let others be answered in the middle of `running`; False where no front can."""
         self.running = running
-        self._engine.reconsider()
-        answered = self._engine.meanwhile(self._ask)
+        engine = self._engine
+        engine.reconsider()
+        # For the script the time stands still, and whom it made ready waits for its end.
+        kept = engine.now, engine.next_tick, engine.waiters.ready_keys
+        engine.next_tick, engine.waiters.ready_keys = math.inf, {}
+        answered = False
+        try:
+            for attend in self.fronts:
+                answered = attend() or answered
+        finally:
+            engine.now, engine.next_tick, engine.waiters.ready_keys = kept
         if not answered:
             self.end()
-        return answered
-
-    def _ask(self) -> bool:
-        answered = False
-        for attend in self.fronts:
-            answered = attend() or answered
         return answered
 
     def end(self) -> None:
