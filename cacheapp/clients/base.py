@@ -164,6 +164,7 @@ class Settings:
         driver_info: Any = SENTINEL,
         lib_name: Any = SENTINEL,
         lib_version: Any = SENTINEL,
+        event_dispatcher: Any = None,
         **others: Any,
     ) -> None:
         if (username or password) and credential_provider is not None:
@@ -182,6 +183,8 @@ class Settings:
         self.redis_connect_func = redis_connect_func
         self.driver_info = resolve_driver_info(driver_info, lib_name, lib_version)
         self.legacy_responses = legacy_responses
+        # Read by the proxy that redis-py puts around a connection for client-side caching.
+        self._event_dispatcher = event_dispatcher
         self.protocol = _protocol(protocol)
         self.engine = engine if engine is not None else find_engine(host, _parameters(others))
         self.encoder = encoder_class(encoding, encoding_errors, decode_responses)

@@ -2,8 +2,8 @@
 
 ``EngineRedis`` runs plain commands in one session that all threads share, and the hottest ones
 (GET, SET, MGET) by the engine's shortcuts. What has state or waits (pub/sub, WATCH, blocking
-commands, ``single_connection_client``) goes through a pool of engine connections, as redis-py's
-own client would do it.
+commands, ``single_connection_client``, a ``cache_config``) goes through a pool of engine
+connections, as redis-py's own client would do it.
 
 A fork leaves the child with the data as of that moment; its clients open sessions of their own.
 """
@@ -72,8 +72,8 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
         return client
 
     def _open(self) -> DirectSession | None:
-        """The session for plain commands; None where every command belongs to one connection."""
-        if self.connection is not None:
+        """The session for plain commands; None where every command belongs to a connection."""
+        if self.connection is not None or self.connection_pool.cache is not None:
             return None
         with self._opening:
             if self._direct is None:

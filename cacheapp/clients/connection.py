@@ -5,8 +5,7 @@ EngineConnection, url="memory://name/0")``. The pools of ``pool`` name it themse
 owns one session; sending a command executes it, and what comes back waits in an inbox until it is
 read, together with what the engine delivers later (pub/sub messages, replies of blocked commands).
 
-Left out on purpose: maintenance notifications and client-side caching, which belong to servers
-that this engine is not.
+Left out on purpose: maintenance notifications, which belong to servers that this engine is not.
 """
 
 from __future__ import annotations
