@@ -18,6 +18,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from redis.asyncio.retry import Retry
@@ -113,6 +114,7 @@ class AsyncEngineConnection(Settings):
         self._inbox = Inbox()
         self._items = self._inbox.items
         self._session = self.engine.connect(self._inbox.put, address=f"memory:{self.host}")
+        self._session.hung_up = partial(self._inbox.put, _CLOSED)
         try:
             if self.redis_connect_func is not None:
                 done = self.redis_connect_func(self)
@@ -203,7 +205,8 @@ class AsyncEngineConnection(Settings):
         if check_health and self.health_check_interval:
             await self.check_health()
         session = self._session
-        if session is None:
+        if session is None or session.closing:
+            self._close()
             raise RedisConnectionError(CLOSED_TEXT)
         if self._held:
             self._held.extend(command)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 from redis.backoff import NoBackoff
@@ -119,6 +120,7 @@ class EngineConnection(Settings, ConnectionInterface):
         self._inbox = Inbox()
         self._items = self._inbox.items
         self._session = self.engine.connect(self._inbox.put, address=f"memory:{self.host}")
+        self._session.hung_up = partial(self._inbox.put, _CLOSED)
         self._get = getter(self._session)
         try:
             if self.redis_connect_func is not None:
@@ -202,7 +204,7 @@ class EngineConnection(Settings, ConnectionInterface):
         if self._held:
             self._held.extend(commands)
             return
-        session, get = self.session, self._get
+        session, get = self._open_session(), self._get
         execute, put = self.engine.execute, self._items.append
         try:
             for args in commands:
@@ -227,6 +229,14 @@ class EngineConnection(Settings, ConnectionInterface):
             raise
         # Somebody may be reading already: PubSub.ping() while another thread listens.
         self._inbox.wake()
+
+    def _open_session(self) -> Session:
+        """The session. Raises ConnectionError where CLIENT KILL has ended it."""
+        session = self.session
+        if session.closing:
+            self.disconnect()
+            raise RedisConnectionError(CLOSED_TEXT)
+        return session
 
     def _go_on(self) -> None:
         """Execute what was held back, if what it was held back for no longer waits."""

@@ -52,6 +52,7 @@ class Session:
         "direct",
         "engine",
         "front",
+        "hung_up",
         "id",
         "is_script",
         "last_active",
@@ -88,6 +89,8 @@ class Session:
         self.address = ""
         # None where there is no socket: clients in the engine's own process.
         self.front: Front | None = None
+        # Where there is none: what to call when CLIENT KILL has ended the session.
+        self.hung_up: Callable[[], None] | None = None
         self.is_script = False
         # The calls of this client return at once: it is not to be kept waiting by CLIENT PAUSE.
         self.direct = False
@@ -204,6 +207,8 @@ class Session:
         else:
             self.engine.waiters.unblock(self, with_error=True)
         self.engine.disconnect(self)
+        if self.hung_up is not None:
+            self.hung_up()
 
     def unwatch(self) -> None:
         """Forget all watched keys, and that any was touched."""

@@ -244,6 +244,10 @@ class Connection(asyncio.BufferedProtocol):
             self._finish()
         finally:
             self._serving = False
+        server = self._server
+        if server.owing and server.engine.tracking.active:
+            # Who keeps what was changed hears of it before the change is acknowledged.
+            server.pay()
         self._flush()
 
     def _execute(self) -> bool:
@@ -382,9 +386,10 @@ class Connection(asyncio.BufferedProtocol):
             self._flush()
         elif not self._serving and not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush_delivered)
+            self._server.owe(self)
 
-    def _flush_delivered(self) -> None:
+    def flush_delivered(self) -> None:
+        """Write what was delivered out of turn."""
         self._flushing = False
         self._flush()
 

@@ -54,6 +54,8 @@ class Server:
         self.connections: set[Connection] = set()
         # What all clients' buffers take, where that is limited (see `Connection.weigh`).
         self.clients_bytes = 0
+        # To whom something was delivered that is not written yet.
+        self.owing: list[Connection] = []
         self.output_limits: dict[str, tuple[int, int, int] | None] = {}
         self._listeners = Listeners(self.loop, listening, self._connection)
         self._thread = threading.get_ident()
@@ -86,6 +88,18 @@ class Server:
         if moved and threading.get_ident() == self._thread:
             changed = "port" if "port" in moved else "bind"
             self._listeners.move(config["bind"].split(), config["port"], changed)
+
+    def owe(self, connection: Connection) -> None:
+        """Have what was delivered to `connection` written in the loop's next turn."""
+        if not self.owing:
+            self.loop.call_soon(self.pay)
+        self.owing.append(connection)
+
+    def pay(self) -> None:
+        """Write what was delivered, to all."""
+        owing, self.owing = self.owing, []
+        for connection in owing:
+            connection.flush_delivered()
 
     # Start and end
 
