@@ -185,8 +185,12 @@ class Server:
             return None
         seconds = self.engine.config["tcp-keepalive"]
         sock = transport.get_extra_info("socket")
-        if seconds and isinstance(peer, tuple) and sock is not None:
-            _keep_alive(sock, seconds)
+        if isinstance(peer, tuple) and sock is not None:
+            # asyncio does it only for sockets of its own making. Without it a message that follows
+            # a reply waits for the client to confirm the reply, up to 40 ms.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if seconds:
+                _keep_alive(sock, seconds)
         self.connections.add(connection)
         return self.engine.connect(connection.deliver, protocol=2, address=self.address_of(peer))
 

@@ -25,6 +25,28 @@ def test_a_pipeline_is_answered_in_order(running: RunningServer) -> None:
         )
 
 
+def test_what_follows_a_reply_does_not_wait_for_its_receipt(running: RunningServer) -> None:
+    with running.connect() as peer:
+        peer.ask(PING, PONG)
+        (served,) = running.server.connections
+        sock = served._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_who_keeps_a_key_hears_of_a_change_before_it_is_acknowledged(
+    running: RunningServer,
+) -> None:
+    """Not a moment later: the message lies in the socket when the reply has been read."""
+    with running.connect() as keeper, running.connect() as writer:
+        keeper.send(b"HELLO 3\r\nCLIENT TRACKING ON\r\nGET k\r\nECHO @end@\r\n")
+        while keeper.receive(1) != b"@":
+            pass
+        keeper.receive(len(b"end@\r\n"))
+        keeper.sock.setblocking(False)
+        writer.ask(b"SET k 1\r\n", b"+OK\r\n")
+        assert keeper.sock.recv(100) == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+
+
 def test_the_protocol_may_change_within_a_pipeline(running: RunningServer) -> None:
     with running.connect() as peer:
         peer.send(b"GET no\r\nHELLO 3\r\nGET no\r\nRESET\r\nGET no\r\nQUIT\r\n")
