@@ -24,6 +24,7 @@ _MATCH_MAX: Final = 264
 _REFERENCE_MAX_BYTES: Final = 4
 _LONG_MATCH: Final = 9
 _UNROLLED: Final = 19
+_COMPARED_BYTES: Final = 24
 # From this size on, zlib is asked whether there is anything to gain.
 _PROBE_MIN_BYTES: Final = 4096
 # LZF spends a byte for every 32 literals: it cannot win where zlib wins less.
@@ -40,6 +41,7 @@ def compress(data: bytes) -> bytes | None:
     if size_max <= 0 or _is_hopeless(data):
         return None
     out = bytearray()
+    append = out.append
     pairs, slots = _hashes(data)
     # Where each hash was noted last; as in liblzf, place 0 stands for nowhere.
     table = dict.fromkeys(slots, 0)
@@ -51,19 +53,27 @@ def compress(data: bytes) -> bytes | None:
         reference = table[slot]
         table[slot] = place
         # Of the same hash, three bytes are equal when the first two are.
-        if not reference or pairs[reference] != pairs[place] or place - reference > _DISTANCE_MAX:
+        if (
+            not reference
+            or pairs[reference] != pairs[place]
+            or (distance := place - reference - 1) >= _DISTANCE_MAX
+        ):
             continue
-        if start < place:
+        waiting = place - start
+        if 0 < waiting <= _LITERALS_MAX:
+            append(waiting - 1)
+            out += data[start:place]
+        elif waiting:
             _put_literals(out, data, start, place)
         if len(out) + _REFERENCE_MAX_BYTES >= size_max:
             return None
         length = _match_length(data, reference, place)
-        distance = place - reference - 1
         if length < _LONG_MATCH:
-            out.append((length - 2) << 5 | distance >> 8)
+            append((length - 2) << 5 | distance >> 8)
         else:
-            out += bytes((7 << 5 | distance >> 8, length - _LONG_MATCH))
-        out.append(distance & 0xFF)
+            append(7 << 5 | distance >> 8)
+            append(length - _LONG_MATCH)
+        append(distance & 0xFF)
         start = place + length
         if start < len(slots):
             # Of the places in the match, the last two are noted.
@@ -108,12 +118,16 @@ def _match_length(data: bytes, reference: int, place: int) -> int:
     longest = min(_MATCH_MAX, len(data) - place - 2)
     longest = max(_UNROLLED if longest > 16 else 3, longest)
     length = 3
-    for step in (16, 1):
-        while length < longest:
-            ahead = data[place + length : place + min(length + step, longest)]
-            if data[reference + length : reference + length + len(ahead)] != ahead:
-                break
-            length += len(ahead)
+    while length < longest:
+        step = min(_COMPARED_BYTES, longest - length)
+        ahead, behind = place + length, reference + length
+        difference = int.from_bytes(data[ahead : ahead + step], "little") ^ int.from_bytes(
+            data[behind : behind + step], "little"
+        )
+        if difference:
+            # Its lowest bit is in the first byte that differs.
+            return length + ((difference & -difference).bit_length() - 1 >> 3)
+        length += step
     return length
 
 

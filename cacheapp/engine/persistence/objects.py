@@ -75,8 +75,11 @@ _INTEGER_SCORE_MAX: Final = float(2**63 // 2)
 _NO_LIMIT: Final = 2**63
 
 
-def save_value(value: Any, config: Config) -> bytes:
-    """`value` as RDB keeps it, its type's byte first."""
+def save_value(value: Any, config: Config, *, newest: bool = False) -> bytes:
+    """`value` as RDB keeps it, its type's byte first.
+
+    With `newest`, streams are written as Redis 7.2 writes them, which 7.0 cannot read.
+    """
     compressed: bool = config["rdbcompression"]
     if isinstance(value, STRING):
         raw = pack_string(string_bytes(value), compressed=compressed)
@@ -90,6 +93,9 @@ def save_value(value: Any, config: Config) -> bytes:
     if isinstance(value, SortedSet):
         return _save_sorted_set(value, compressed)
     assert isinstance(value, Stream)
+    if newest:
+        stream = save_stream(value, compressed=compressed, version=3)
+        return b"%c%b" % (TYPE_STREAM_LISTPACKS_3, stream)
     return b"%c%b" % (TYPE_STREAM_LISTPACKS_2, save_stream(value, compressed=compressed))
 
 

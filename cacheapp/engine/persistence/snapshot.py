@@ -45,7 +45,7 @@ def taken(engine: Engine) -> Snapshot:
         Entry(
             database.index,
             key,
-            save_value(database.peek(key), engine.config),
+            save_value(database.peek(key), engine.config, newest=True),
             database.deadline(key),
             database.access(key),
         )

@@ -6,8 +6,8 @@ the node's, the names unless they are those of the master, the values, and how m
 for readers that come from behind.
 
 Three versions are read: the first knows nothing of counters, the third (Redis 7.2) also says when
-a consumer was last given something. The second is written. What would break order is corrupt,
-though Redis might load it: ids that do not ascend, a last id below an entry's.
+a consumer was last given something. The second or the third is written. What would break order is
+corrupt, though Redis might load it: ids that do not ascend, a last id below an entry's.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _UNKNOWN_COUNT: Final = SEQUENCE_MASK
 _COUNT_MAX: Final = 2**63 - 1
 
 
-def save_stream(stream: Stream, *, compressed: bool = True) -> bytes:
-    """`stream` in the second version of the format, without a type's byte."""
+def save_stream(stream: Stream, *, compressed: bool = True, version: int = 2) -> bytes:
+    """`stream` in the second or third version of the format, without a type's byte."""
     nodes = stream.all_nodes()
     parts = [pack_length(len(nodes))]
     for node in nodes:
@@ -45,7 +45,7 @@ def save_stream(stream: Stream, *, compressed: bool = True) -> bytes:
     parts.append(pack_length(len(stream.groups)))
     for name in sorted(stream.groups):
         parts.append(pack_string(name, compressed=compressed))
-        _save_group(stream.groups[name], parts, compressed)
+        _save_group(stream.groups[name], parts, compressed, version)
     return b"".join(parts)
 
 
@@ -83,7 +83,7 @@ def _save_node(node: Node) -> bytes:
     return listpack.frame(entries)
 
 
-def _save_group(group: Group, parts: list[bytes], compressed: bool) -> None:
+def _save_group(group: Group, parts: list[bytes], compressed: bool, version: int) -> None:
     parts.append(_pack_id(group.last_id))
     read = _UNKNOWN_COUNT if group.entries_read is None else group.entries_read
     parts.append(pack_length(read))
@@ -97,6 +97,8 @@ def _save_group(group: Group, parts: list[bytes], compressed: bool) -> None:
     for consumer in consumers:
         parts.append(pack_string(consumer.name, compressed=compressed))
         parts.append(struct.pack("<q", consumer.seen_ms))
+        if version >= 3:
+            parts.append(struct.pack("<q", consumer.active_ms))
         parts.append(pack_length(len(consumer.pending)))
         parts.extend(number.to_bytes(_ID_BYTES, "big") for number, _ in consumer.pending.walk())
 
@@ -233,9 +235,8 @@ def _load_group(reader: Reader, stream: Stream, version: int) -> Group:
         if name in group.consumers:
             raise CorruptPayload("stream: a consumer twice")
         consumer = Consumer(name, reader.signed64())
-        if version >= 3:
-            # When it was last given something, which we do not keep.
-            reader.signed64()
+        # Before the third version nobody knows; it was at work when it was seen.
+        consumer.active_ms = reader.signed64() if version >= 3 else consumer.seen_ms
         group.consumers[name] = consumer
         _load_pending(reader, group, consumer, waiting)
     if waiting:

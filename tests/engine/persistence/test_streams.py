@@ -126,8 +126,13 @@ def test_the_third_version_has_another_time() -> None:
     body = b"\1" + ONE + counters(1, 0, 1, 0, 1, 0, 0, 1) + b"\1" + group
     reader = Reader(body)
     stream = load_stream(reader, 3)
-    assert stream.groups[b"g"].consumers[b"c"].seen_ms == 5
+    found = stream.groups[b"g"].consumers[b"c"]
+    assert (found.seen_ms, found.active_ms) == (5, 6)
     assert reader.left == 0
+    found = again(stream).groups[b"g"].consumers[b"c"]
+    assert (found.seen_ms, found.active_ms) == (5, 5)
+    newest = load_stream(Reader(save_stream(stream, version=3)), 3)
+    assert newest.groups[b"g"].consumers[b"c"].active_ms == 6
 
 
 @pytest.mark.parametrize(
