@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.monitoring import log_slow
 from cacheapp.engine.replies import BLOCKED, Reply
 from cacheapp.engine.structures.stream import Stream
 
@@ -57,6 +58,8 @@ class Waiter:
     deadline_ms: int
     timed_out: Reply
     order: int
+    # Microseconds and arguments of a command that the slow log is to have once it is done.
+    slow: tuple[int, list[bytes]] | None = None
 
 
 class Waiters:
@@ -156,6 +159,8 @@ class Waiters:
             stats = session.engine.stats
             stats.count_error(reply.code)
             stats.command(session.last_command).failed += 1
+        if waiter.slow is not None:
+            log_slow(session.engine, session, *waiter.slow)
         session.deliver(reply)
 
     def forget(self, session: Session) -> None:

@@ -99,13 +99,17 @@ class Database:
     # Looking up
 
     def _slot(self, key: bytes) -> int:
-        """The slot of a key that is there and not due, else -1; a due key is deleted here."""
+        """The slot of a key that is there and not due, else -1; a due key is deleted here.
+
+        But for a CLIENT PAUSE, while which nothing expires: then it only seems to be gone.
+        """
         slot = self.slots.get(key)
         if slot is None:
             return -1
         deadline = self.deadlines[slot]
         if deadline and deadline < self.engine.now_ms:
-            self.expire_slot(slot)
+            if not self.engine.pause.until_ms:
+                self.expire_slot(slot)
             return -1
         return slot
 
@@ -206,8 +210,9 @@ class Database:
         The caller still calls `changed`.
         """
         slot = self.slots.get(key, -1)
-        if slot >= 0 and self.deadlines[slot]:
-            slot = self._slot(key)
+        if slot >= 0 and self.is_due(slot):
+            self.expire_slot(slot)
+            slot = -1
         engine = self.engine
         if slot < 0:
             self.insert(key, value, lfu_start(engine.now) if engine.lfu else engine.now)

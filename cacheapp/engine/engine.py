@@ -41,7 +41,7 @@ from cacheapp.engine.latency import LatencyMonitor
 from cacheapp.engine.monitoring import note, show
 from cacheapp.engine.notifications import notify
 from cacheapp.engine.overtime import Overtime
-from cacheapp.engine.pausing import MAY_REPLICATE, Pause
+from cacheapp.engine.pausing import Pause
 from cacheapp.engine.persistence.files import Files
 from cacheapp.engine.persistence.snapshot import Snapshot
 from cacheapp.engine.pubsub import PubSub
@@ -387,7 +387,7 @@ class Engine:
         self.overtime.check(row)
         if self.tracking.active:
             self.tracking.limit()
-        if self.pause.until_ms and self.pause.keeps(session, row):
+        if self.pause.until_ms and self.pause.keeps(session, row, args):
             self.pause.keep(session, args)
             return True
         if self.monitors and "skip_monitor" in row.flags and row.name != "EXEC" and not queues:
@@ -474,7 +474,9 @@ class Engine:
             self.acl.check(session, row, args)
         if session.protocol == 2 and session.is_subscribed and name not in _SUBSCRIBED_COMMANDS:
             raise subscribed(name)
-        if session.monitoring and (row.flags & _KEYSPACE_FLAGS or row.name in MAY_REPLICATE):
+        if session.monitoring and (
+            row.flags & _KEYSPACE_FLAGS or row.name in registry.MAY_REPLICATE
+        ):
             raise CommandError(REPLICA_KEYSPACE)
         if session.queue is not None and "no_multi" in row.flags:
             raise CommandError(NO_MULTI)
@@ -536,7 +538,7 @@ class Engine:
             self.pause.end()
         self.stats.sample(self.now)
         rest_seconds = math.inf
-        if self.active_expire and not self.cron_paused:
+        if self.active_expire and not self.cron_paused and not self.pause.until_ms:
             rest_seconds = expire_cycle(self)
         if self.tracking.active:
             self.tracking.tick()
@@ -553,11 +555,6 @@ class Engine:
             self.tracking.changed(key, event)
         if event is not None:
             self.notify(event, key, db_index)
-
-    def took(self, event: bytes, seconds: float) -> None:
-        """Let LATENCY know of something that is no command, where it took long enough."""
-        if 0 < self.config["latency-monitor-threshold"] <= seconds * 1000:
-            self.latency.add(event, self.now, int(seconds * 1000))
 
     def notify(self, event: bytes, key: bytes, db_index: int) -> None:
         """Publish a keyspace event where the settings ask for its class."""

@@ -14,6 +14,7 @@ import math
 from typing import TYPE_CHECKING
 
 from cacheapp.engine.fieldexpiry import reclaim_fields
+from cacheapp.engine.monitoring import took
 
 if TYPE_CHECKING:
     from cacheapp.engine.database import Database
@@ -45,7 +46,7 @@ def expire_cycle(engine: Engine) -> float:
         database.compact_if_sparse()
     elapsed = engine.clock.time() - started
     engine.stats.expire_cycle_ms += elapsed * 1000
-    engine.took(b"expire-cycle", elapsed)
+    took(engine, b"expire-cycle", elapsed)
     if share > _BEHIND_SHARE:
         return 0.0
     return _REST_SECONDS if share > _DUE_SHARE_MAX else math.inf

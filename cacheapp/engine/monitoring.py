@@ -44,16 +44,29 @@ def note(
     shown_before = "skip_monitor" in row.flags and session.queue is None
     if engine.monitors and "admin" not in row.flags and not shown_before:
         show(engine, session, shown, started)
-    if session in engine.waiters.by_session:
-        return
-    slow_us, duration_us = config["slowlog-log-slower-than"], int(elapsed * 1_000_000)
-    if 0 <= slow_us <= duration_us and "skip_slowlog" not in row.flags:
-        address = "?:0" if session.is_script else session.address
-        engine.slowlog.add(engine.now, duration_us, shown, address, session.name)
-        engine.slowlog.trim(config["slowlog-max-len"])
-    if 0 < config["latency-monitor-threshold"] <= duration_us // 1000:
-        event = b"fast-command" if "fast" in row.flags else b"command"
-        engine.latency.add(event, engine.now, duration_us // 1000)
+    duration_us = int(elapsed * 1_000_000)
+    is_slow = 0 <= config["slowlog-log-slower-than"] <= duration_us
+    if is_slow and "skip_slowlog" not in row.flags:
+        waiter = engine.waiters.by_session.get(session)
+        if waiter is not None:
+            # Logged when it is done, with the time that it has worked.
+            waiter.slow = duration_us, shown
+            return
+        log_slow(engine, session, duration_us, shown)
+    took(engine, b"fast-command" if "fast" in row.flags else b"command", elapsed)
+
+
+def log_slow(engine: Engine, session: Session, duration_us: int, shown: list[bytes]) -> None:
+    """Enter a command into the slow log; `shown` are its arguments without secrets."""
+    address = "?:0" if session.is_script else session.address
+    engine.slowlog.add(engine.now, duration_us, shown, address, session.name)
+    engine.slowlog.trim(engine.config["slowlog-max-len"])
+
+
+def took(engine: Engine, event: bytes, seconds: float) -> None:
+    """Let LATENCY know of an event, where it took long enough."""
+    if 0 < engine.config["latency-monitor-threshold"] <= int(seconds * 1000):
+        engine.latency.add(event, engine.now, int(seconds * 1000))
 
 
 def show(engine: Engine, session: Session, args: list[bytes], started: float) -> None:

@@ -5,23 +5,25 @@ is delivered. What its session sends meanwhile is kept behind it. The time is th
 looked at by commands, by `Engine.tick` and by fronts, through `Waiters.next_deadline_ms`.
 
 Not kept are the commands of sessions that cannot wait for a delivery (`Session.direct`): clients
-in the engine's own process whose calls return at once. Expiry goes on during a pause.
+in the engine's own process whose calls return at once. Keys that are due meanwhile seem to be gone,
+and go when the pause has ended.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cacheapp.engine import registry
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, Reply
+from cacheapp.engine.scripting.scripts import parse_shebang
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
     from cacheapp.engine.registry import Command
     from cacheapp.engine.session import Session
 
-# Commands that are no writes, and yet reach replicas in Redis.
-MAY_REPLICATE = frozenset({"EVAL", "EVALSHA", "FCALL", "PFCOUNT", "PUBLISH", "SPUBLISH"})
+_SCRIPTS = frozenset({"EVAL", "EVALSHA", "FCALL"})
 
 
 class Pause:
@@ -44,14 +46,14 @@ class Pause:
         self.until_ms, self._writes_only = until_ms, writes_only
         self._engine.reconsider()
 
-    def keeps(self, session: Session, row: Command) -> bool:
-        """Whether a command of `row` has to wait; ends a pause whose time is up."""
+    def keeps(self, session: Session, row: Command, args: list[bytes]) -> bool:
+        """Whether a command has to wait; ends a pause whose time is up."""
         if self._engine.now_ms >= self.until_ms:
             self.end()
             return False
         if session.direct:
             return False
-        return not self._writes_only or session in self.kept or _may_write(session, row)
+        return not self._writes_only or session in self.kept or _may_write(session, row, args)
 
     def keep(self, session: Session, args: list[bytes]) -> Reply:
         """Run `args` after the pause, and deliver the reply then."""
@@ -86,8 +88,21 @@ class Pause:
         self.kept.pop(session, None)
 
 
-def _may_write(session: Session, row: Command) -> bool:
+def _may_write(session: Session, row: Command, args: list[bytes]) -> bool:
     """Whether a command changes keys, or what a replica would have to know."""
     if row.name == "EXEC":
-        return any(_may_write(session, queued) for queued, _ in session.queue or ())
-    return row.is_write or row.name in MAY_REPLICATE
+        return any(_may_write(session, *queued) for queued in session.queue or ())
+    if row.name in _SCRIPTS:
+        return not _is_read_only(session.engine, row.name, args[1])
+    return row.is_write or row.name in registry.MAY_REPLICATE
+
+
+def _is_read_only(engine: Engine, command: str, script: bytes) -> bool:
+    """Whether a script says that it does not write; one that is not there does not say so."""
+    try:
+        if command == "FCALL":
+            return b"no-writes" in engine.functions.find(script).flags
+        flags = parse_shebang(script)[1] if command == "EVAL" else engine.scripts.find(script).flags
+    except CommandError:
+        return False
+    return flags is not None and "no-writes" in flags

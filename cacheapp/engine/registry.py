@@ -29,6 +29,9 @@ from cacheapp.engine.keyspecs import (
 Handler = Callable[..., Any]
 F = TypeVar("F", bound=Handler)
 
+# Commands that are no writes, and yet reach replicas in Redis.
+MAY_REPLICATE = frozenset({"EVAL", "EVALSHA", "FCALL", "PFCOUNT", "PUBLISH", "SPUBLISH"})
+
 # first key, last key (negative: from the end), step; (0, 0, 0) for none
 KeyRange = tuple[int, int, int]
 

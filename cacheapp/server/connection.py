@@ -330,6 +330,8 @@ class Connection(asyncio.BufferedProtocol):
         """Write what there is, unless the limit of the client's class is passed."""
         out = self._out
         if not out:
+            if self._writes_end:
+                self._transport.close()
             return
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()

@@ -264,6 +264,71 @@ def test_what_counts_as_a_write(server: Server, args: tuple[str | int, ...]) -> 
     assert microseconds >= 45_000
 
 
+def test_scripts_that_do_not_write_are_not_paused(server: Server) -> None:
+    read_only = "#!lua flags=no-writes\nreturn 7"
+    sha = server.execute("SCRIPT", "LOAD", read_only)
+    server.execute(
+        "FUNCTION", "LOAD", "REPLACE",
+        "#!lua name=paused\nredis.register_function{function_name='seven', "
+        "callback=function() return 7 end, flags={'no-writes'}}",
+    )  # fmt: skip
+    server.execute("CLIENT", "PAUSE", 100_000, "WRITE")
+    try:
+        raw = server.raw()
+        assert raw.execute("EVAL", read_only, 0) == 7
+        assert raw.execute("EVALSHA", sha, 0) == 7
+        assert raw.execute("FCALL", "seven", 0) == 7
+        assert raw.execute("EVAL_RO", "return 7", 0) == 7
+        raw.execute("MULTI")
+        raw.execute("EVAL", read_only, 0)
+        assert raw.execute("EXEC") == [7]
+        assert b"blocked_clients:0\r\n" in raw.execute("INFO", "clients")
+        raw.send("EVAL", "#!lua\nreturn 8", 0)
+        while b"blocked_clients:1\r\n" not in server.execute("INFO", "clients"):
+            pass
+    finally:
+        server.execute("CLIENT", "UNPAUSE")
+        server.execute("FUNCTION", "DELETE", "paused")
+    assert raw.receive() == 8
+
+
+@pytest.mark.parametrize("command", ["'publish', 'a', 'b'", "'pfcount', 'key'"])
+def test_what_reaches_replicas_is_no_read(server: Server, command: str) -> None:
+    message = refused(server, "EVAL_RO", f"return redis.call({command})", 0)
+    assert message.startswith("ERR Write commands are not allowed from read-only scripts. script:")
+    assert server.execute("EVAL", f"return redis.call({command})", 0) == 0
+
+
+def test_nothing_expires_during_a_pause(server: Server) -> None:
+    server.execute("CONFIG", "RESETSTAT")
+    server.execute("MULTI")
+    server.execute("SET", "key", 1, "PX", 1)
+    server.execute("CLIENT", "PAUSE", 100_000, "WRITE")
+    server.execute("EXEC")
+    try:
+        while server.execute("GET", "key") is not None:
+            pass
+        assert server.execute("GET", "key") is None
+        assert b"\r\nexpired_keys:0\r\n" in server.execute("INFO", "stats")
+        assert server.execute("DBSIZE") == 1
+    finally:
+        server.execute("CLIENT", "UNPAUSE")
+    server.execute("GET", "key")
+    assert b"\r\nexpired_keys:1\r\n" in server.execute("INFO", "stats")
+
+
+def test_a_command_that_waited_is_in_the_slow_log_once_it_is_done(slow_server: Server) -> None:
+    raw = slow_server.raw()
+    raw.send("BLPOP", "list", 0)
+    while b"blocked_clients:1\r\n" not in slow_server.execute("INFO", "clients"):
+        pass
+    names = [entry[3][0] for entry in slow_server.execute("SLOWLOG", "GET", -1)]
+    assert b"BLPOP" not in names
+    slow_server.execute("RPUSH", "list", "a")
+    assert raw.receive() == [b"list", b"a"]
+    assert logged(slow_server, b"BLPOP") == [b"BLPOP", b"list", b"0"]
+
+
 def test_pausing_all_ends_by_the_clock(server: Server) -> None:
     assert server.execute("DBSIZE") == 0
     raw = server.raw()

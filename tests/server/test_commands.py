@@ -111,3 +111,66 @@ def test_redis_benchmark(running: RunningServer) -> None:
     output = tool("redis-benchmark", *port, "-t", "ping,set,get,incr,lpush,rpop,sadd,hset,zadd")
     assert output.count("requests per second") == 10
     assert "rror" not in output
+
+
+def test_shutdown_ends_a_server(running: RunningServer) -> None:
+    ended = []
+    running.engine.end_process = lambda: ended.append(True)
+    with running.connect() as peer:
+        peer.ask(b"SHUTDOWN SAVE\r\n", b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n")
+        peer.send(b"SHUTDOWN\r\nPING\r\n")
+        assert peer.rest() == b""
+    assert ended == [True]
+
+
+def test_shutdown_leaves_an_engine_in_the_process_of_its_clients(running: RunningServer) -> None:
+    assert running.engine.end_process is None
+    with running.connect() as peer:
+        peer.send(b"SHUTDOWN NOSAVE\r\n")
+        assert peer.receive(5) == b"-ERR "
+
+
+def test_bytes_and_commands_are_counted(running: RunningServer) -> None:
+    with running.connect() as peer:
+        peer.ask(b"CONFIG RESETSTAT\r\n", b"+OK\r\n")
+        peer.ask(b"ECHO hello\r\n", b"$5\r\nhello\r\n")
+    stats = running.engine.stats
+    running.settle()
+    assert stats.net_input_bytes == len(b"ECHO hello\r\n")
+    assert stats.net_output_bytes == len(b"+OK\r\n$5\r\nhello\r\n")
+    assert (stats.reads, stats.writes) == (1, 2)
+
+
+def test_monitor_shows_a_command_as_it_was_spelled(running: RunningServer) -> None:
+    with running.connect() as monitor, running.connect() as peer:
+        monitor.ask(b"MONITOR\r\n", b"+OK\r\n")
+        peer.ask(b"set k v\r\nSET k v\r\nget k\r\n", b"+OK\r\n+OK\r\n$1\r\nv\r\n")
+        lines = b""
+        while lines.count(b"\n") < 3:
+            lines += monitor.sock.recv(1000)
+    assert [line.split(b'"')[1] for line in lines.splitlines()] == [b"set", b"SET", b"get"]
+
+
+def test_client_list_knows_the_request_that_is_served(running: RunningServer) -> None:
+    request = b"*2\r\n$6\r\nclient\r\n$4\r\ninfo\r\n"
+    with running.connect() as peer:
+        peer.send(request)
+        assert b" qbuf=%d " % len(request) in peer.sock.recv(1000)
+
+
+def test_resp3_has_attributes_and_big_numbers() -> None:
+    with RunningServer(enable_debug_command="yes") as running, running.connect() as peer:
+        number = b"1234567999999999999999999999999999999"
+        text = b"Some real reply following the attribute"
+        peer.ask(b"DEBUG PROTOCOL bignum\r\n", b"$37\r\n" + number + b"\r\n")
+        peer.ask(b"DEBUG PROTOCOL attrib\r\n", b"$39\r\n" + text + b"\r\n")
+        peer.send(b"HELLO 3\r\n")
+        running.settle()
+        peer.sock.recv(1000)
+        peer.ask(b"DEBUG PROTOCOL bignum\r\n", b"(" + number + b"\r\n")
+        peer.ask(
+            b"DEBUG PROTOCOL attrib\r\n",
+            b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n$39\r\n"
+            + text
+            + b"\r\n",
+        )

@@ -61,7 +61,7 @@ def _clients(ctx: Session) -> Section:
         "maxclients": engine.config["maxclients"],
         "client_recent_max_input_buffer": max((front["qbuf"] for front in fronts), default=0),
         "client_recent_max_output_buffer": max((front["omem"] for front in fronts), default=0),
-        "blocked_clients": len(engine.waiters.by_session),
+        "blocked_clients": len(engine.waiters.by_session) + len(engine.pause.kept),
         "tracking_clients": engine.tracking.clients,
         "clients_in_timeout_table": engine.waiters.timed,
     }

@@ -231,6 +231,8 @@ class Bridge:
             if row.deny_oom and not self._may_grow and not self._wrote:
                 raise self._refused(OUT_OF_MEMORY, row)
             self._wrote = True
+        elif self._read_only and row.name in registry.MAY_REPLICATE:
+            raise self._refused(_READ_ONLY, row)
         reply = self._engine.call(session, row, arguments)
         kind = type(reply)
         if kind is int:
