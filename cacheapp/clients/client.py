@@ -25,7 +25,7 @@ from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.mappings import HOT_MAPPINGS
-from cacheapp.clients.methods import HOT_METHODS
+from cacheapp.clients.methods import HOT_METHODS, queued_methods
 from cacheapp.clients.pool import EngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
 from cacheapp.engine.native import NOT_NATIVE
@@ -189,6 +189,10 @@ class EnginePipeline(redis.client.Pipeline):
             return replies
         finally:
             self.reset()
+
+
+for _name, _queue in queued_methods().items():
+    setattr(EnginePipeline, _name, _queue)
 
 
 def _forget_sessions() -> None:

@@ -25,7 +25,15 @@ from cacheapp.clients.direct import DirectSession
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.shortcuts import runner
 
-__all__ = ["HOT_METHODS", "HotMethod", "Method", "encoded", "hot_methods", "parser"]
+__all__ = [
+    "HOT_METHODS",
+    "HotMethod",
+    "Method",
+    "encoded",
+    "hot_methods",
+    "parser",
+    "queued_methods",
+]
 
 Method = Callable[..., Any]
 # Makes the function for a session; the command's name and redis-py's method follow.
@@ -232,3 +240,44 @@ def hot_methods(shapes: dict[Build, str]) -> dict[str, HotMethod]:
 
 
 HOT_METHODS = hot_methods(_SHAPES)
+
+
+def queued_methods() -> dict[str, Method]:
+    """Methods of a pipeline that put their command into the queue without a detour.
+
+    Those of the shapes above, and SET without options. While keys are watched, and for arguments
+    that are not plain, it is redis-py's own method that does it.
+    """
+    found: dict[str, Method] = {"set": _queued("set", "SET", 2, 2)}
+    for build, (least, most) in _QUEUED_COUNTS.items():
+        for entry in _SHAPES[build].split():
+            name, _, command = entry.partition("=")
+            found[name] = _queued(name, command or name.upper(), least, most)
+    return found
+
+
+def _queued(name: str, command: str, least: int, most: int) -> Method:
+    whole: Method = getattr(redis.client.Pipeline, name)
+
+    @functools.wraps(whole)
+    def method(pipeline: Any, *args: Any, **named: Any) -> Any:
+        if (
+            named
+            or not least <= len(args) <= most
+            or (pipeline.watching and not pipeline.explicit_transaction)
+            or not _SCALARS.issuperset(map(type, args))
+        ):
+            return whole(pipeline, *args, **named)
+        pipeline.command_stack.append(((command, *args), {}))
+        return pipeline
+
+    return method
+
+
+_SCALARS = frozenset({bytes, str, int, float})
+# How many arguments those of a shape take that are queued as they are.
+_QUEUED_COUNTS: dict[Build, tuple[int, int]] = {
+    of_key: (1, 1),
+    of_key_and_one: (2, 2),
+    of_key_and_two: (3, 3),
+}

@@ -348,7 +348,14 @@ class Engine:
         except BaseException as error:
             self.ended(session, row, args, started, error)
             raise
-        self.ended(session, row, args, started)
+        elapsed = self._time() - started
+        stat = self.stats.commands.get(row.display)
+        if stat is None or elapsed >= self.notable_seconds:
+            self.ended(session, row, args, started)
+        else:
+            stat.times.append(elapsed)
+            if len(stat.times) > TIMES_MAX:
+                stat.settle()
         return reply
 
     def ended(

@@ -226,3 +226,32 @@ def test_a_waiting_client_is_served(url: str, name: str) -> None:
     assert delivered == [[b"list", b"a"]]
     with pytest.raises(CommandError):
         engine.execute(waiting, [b"LLEN"])
+
+
+@pytest.mark.parametrize("transaction", [True, False])
+def test_pipelines_queue_what_redis_py_would(clients: Any, transaction: bool) -> None:
+    calls = (
+        ("set", ("string", "new")), ("set", ("string", 1.5)), ("incr", ("number",)),
+        ("hget", ("hash", "a")), ("llen", (b"list",)), ("expire", ("hash", 100)),
+        ("expire", ("hash", datetime.timedelta(seconds=5))), ("getrange", ("string", 0, 1)),
+        ("zincrby", ("zset", 2.5, "a")), ("smembers", ("set",)), ("llen", ("string",)),
+        ("hgetall", ("hash",)), ("lpop", ("list",)), ("ttl", ("hash",)), ("zrank", ("zset", "a")),
+    )  # fmt: skip
+    replies = []
+    for client in clients:
+        pipe = client.pipeline(transaction=transaction)
+        for method, args in calls:
+            assert getattr(pipe, method)(*args) is pipe
+        replies.append([str(reply) for reply in pipe.execute(raise_on_error=False)])
+        with pytest.raises(redis.DataError):
+            pipe.llen(None).execute()
+    assert replies[0] == replies[1]
+
+
+def test_a_watching_pipeline_asks_at_once(clients: Any) -> None:
+    for client in clients:
+        with client.pipeline() as pipe:
+            pipe.watch("number")
+            assert pipe.llen("list") == 3
+            pipe.multi()
+            assert pipe.llen("list").set("number", 1).execute() == [3, True]

@@ -68,11 +68,10 @@ def _expire(
         raise invalid_expire(name)
     due += base_ms
     db = ctx.db
-    if key not in db:
+    before = db.deadline(key)
+    if before < 0 or (conditions and not _allowed(conditions, before, due)):
         return 0
-    if conditions and not _allowed(conditions, db.deadline(key), due):
-        return 0
-    if due <= ctx.engine.now_ms:
+    if due <= (base_ms or ctx.engine.now_ms):
         db.delete(key)
     else:
         db.touch_slot(db.slots[key])

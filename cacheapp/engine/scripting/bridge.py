@@ -216,12 +216,9 @@ class Bridge:
         arguments = [arg if type(arg) is bytes else _printed(arg) for arg in args]
         if not arguments:
             raise CommandError(_NO_COMMAND)
-        try:
-            row = registry.lookup(arguments)
-        except CommandError as error:
-            wrong_arity = str(error).startswith("ERR wrong number")
-            message = _WRONG_ARITY if wrong_arity else _UNKNOWN
-            raise self._refused(message, registry.find(arguments[0])) from None
+        row = registry.COMMANDS.get(arguments[0])
+        if row is None or not row.count_min <= len(arguments) <= row.count_max:
+            row = self._row(arguments)
         session = self._session
         if session.restricted or "noscript" in row.flags:
             self._check_allowed(row, arguments)
@@ -252,6 +249,15 @@ class Bridge:
         if not sandbox.room_for(size_bytes(reply)):
             raise CommandError(_NO_MEMORY)
         return to_lua(reply, session.protocol, sandbox.table)
+
+    def _row(self, arguments: list[bytes]) -> registry.Command:
+        """The row of a command; an error of its own where there is none for so many arguments."""
+        try:
+            return registry.lookup(arguments)
+        except CommandError as error:
+            wrong_arity = str(error).startswith("ERR wrong number")
+            message = _WRONG_ARITY if wrong_arity else _UNKNOWN
+            raise self._refused(message, registry.find(arguments[0])) from None
 
     def _check_allowed(self, row: registry.Command, arguments: list[bytes]) -> None:
         """Raise where no script may run a command, or not one of the caller's user."""
