@@ -124,6 +124,28 @@ def test_pending_entries_survive(server: Server) -> None:
     assert server.execute("XADD", "copy", "3-0", "f", "v") == b"3-0"
 
 
+@pytest.mark.parametrize("name", VALUES)
+def test_debug_object_knows_the_length(server: Server, other: Raw, name: str) -> None:
+    for command in VALUES[name]:
+        server.execute(*command)
+        other.execute(*command)
+    length = len(other.execute("DUMP", "k")) - 11
+    assert b"serializedlength:%d " % length in server.execute("DEBUG", "OBJECT", "k")
+
+
+def test_order_and_cursors_survive(server: Server) -> None:
+    server.execute("HSET", "h", "z", 1, "a", 2, "m", 3)
+    server.execute("ZADD", "z", 2, "b", 1, "c", 2, "a")
+    server.execute("SADD", "t", 30, -5, 7)
+    for key in "hzt":
+        server.execute("RESTORE", key, 0, server.execute("DUMP", key), "REPLACE")
+    assert server.execute("HSCAN", "h", 0) == [b"0", [b"z", b"1", b"a", b"2", b"m", b"3"]]
+    assert server.execute("ZSCAN", "z", 0) == [b"0", [b"c", b"1", b"a", b"2", b"b", b"2"]]
+    assert server.execute("SSCAN", "t", 0) == [b"0", [b"-5", b"7", b"30"]]
+    assert server.execute("SORT", "z", "BY", "nosort") == [b"c", b"a", b"b"]
+    assert server.execute("SORT", "t") == [b"-5", b"7", b"30"]
+
+
 def test_a_missing_key_has_no_dump(server: Server) -> None:
     assert server.execute("DUMP", "missing") is None
 

@@ -30,6 +30,7 @@ from cacheapp.engine.errors import (
     wrong_subcommand_arity,
 )
 from cacheapp.engine.persistence.encoding import CorruptPayload
+from cacheapp.engine.persistence.objects import save_value
 from cacheapp.engine.persistence.snapshot import load, taken
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import (
@@ -167,7 +168,7 @@ def _object(ctx: Session, key: bytes) -> Reply:
     address = _ADDRESS + 16 * (db.slots[key] * 64 + db.index)
     line = (
         f"Value at:{address:#x} refcount:1 encoding:{encoding.decode()} "
-        f"serializedlength:{values.memory_bytes(value, 0)} lru:{access & 0xFFFFFF} "
+        f"serializedlength:{len(save_value(value, ctx.engine.config)) - 1} lru:{access & 0xFFFFFF} "
         f"lru_seconds_idle:{idle}"
     )
     if isinstance(value, deque):
