@@ -257,7 +257,6 @@ class Session:
             "psub": len(self.patterns),
             "ssub": len(self.shard_channels),
             "multi": -1 if self.queue is None else len(self.queue),
-            "watch": len(self.watched),
             "qbuf": 0,
             "qbuf-free": 0,
             "argv-mem": 0,
@@ -275,6 +274,8 @@ class Session:
             "resp": self.protocol,
             "lib-name": self.lib_name.decode("ascii"),
             "lib-ver": self.lib_version.decode("ascii"),
+            # Redis 7.4 has it behind `multi`; here what is new comes after what 7.0 has.
+            "watch": len(self.watched),
         }
         if self.front is not None:
             fields.update(self.front.fields())

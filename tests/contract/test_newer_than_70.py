@@ -132,12 +132,12 @@ def test_a_client_says_what_library_it_is(raw: Raw) -> None:
     )
     assert refused(raw, "CLIENT", "SETINFO", "lib", "x") == "ERR Unrecognized option 'lib'"
     raw.execute("CLIENT", "SETINFO", "LIB-VER", "")
-    assert raw.execute("CLIENT", "LIST").rstrip().endswith(b" lib-ver=")
+    assert b" lib-ver= " in raw.execute("CLIENT", "LIST")
 
 
 def test_a_client_line_says_how_many_keys_are_watched(raw: Raw) -> None:
     raw.execute("WATCH", "a", "b")
-    assert b" multi=-1 watch=2 qbuf=" in raw.execute("CLIENT", "INFO")
+    assert raw.execute("CLIENT", "INFO").endswith(b" watch=2\n")
 
 
 def test_waiting_for_the_disk(raw: Raw) -> None:
