@@ -61,7 +61,6 @@ EXTRA = (
     seq("HSET", KEY, MEMBER, TEXT),
     seq("XADD", KEY, "1-9", MEMBER, TEXT),
     seq("OBJECT", choice("ENCODING", "IDLETIME", "FREQ"), KEY),
-    seq("CONFIG SET maxmemory-policy", word("allkeys-lru", "allkeys-lfu", "noeviction")),
 )
 
 GROUP = Group("dumps", COMMANDS, EXTRA)
