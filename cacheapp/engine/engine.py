@@ -568,12 +568,20 @@ class Engine:
         notify(self.pubsub.publish, self.event_flags, event, key, db_index)
 
     def used_memory(self) -> int:
-        """Bytes that the keys take: the account under a limit, else an estimate from a sample."""
+        """Bytes that keys and the buffers of clients take.
+
+        For the keys the account under a limit, else an estimate from a sample.
+        """
         used = self.used_bytes
         if not self._limited:
             used = sum(database.estimated_bytes() for database in self.databases)
+        used += self.clients_memory()
         self.peak_bytes = max(self.peak_bytes, used)
         return used
+
+    def clients_memory(self) -> int:
+        """Bytes that the buffers of clients with a socket take."""
+        return sum(session.memory_bytes for session in self.sessions.values())
 
     # Forks
 

@@ -232,3 +232,26 @@ def test_a_slow_command_takes_its_place_in_the_histogram(server: Server) -> None
     raw.execute("DEBUG", "SLEEP", "0.0180")
     steps = raw.execute("LATENCY", "HISTOGRAM", "debug")[b"debug"][b"histogram_usec"]
     assert list(steps) == [33816]
+
+
+def test_what_is_freed_lazily_is_counted(server: Server) -> None:
+    server.execute("CONFIG", "RESETSTAT")
+    server.execute("SADD", "large", *(f"m:{number}" for number in range(200)))
+    server.execute("SADD", "small", "a", "b")
+    server.execute("SET", "string", "x" * 1000)
+    assert server.execute("UNLINK", "large", "small", "string", "missing") == 3
+    while info(server, "memory")["Memory"]["lazyfree_pending_objects"] != "0":
+        pass
+    assert info(server, "memory")["Memory"]["lazyfreed_objects"] == "1"
+    server.execute("MSET", "a", 1, "b", 2)
+    server.execute("FLUSHALL", "ASYNC")
+    while info(server, "memory")["Memory"]["lazyfree_pending_objects"] != "0":
+        pass
+    assert info(server, "memory")["Memory"]["lazyfreed_objects"] == "3"
+
+
+def test_a_log_that_is_off_is_rewritten_at_once(server: Server) -> None:
+    if server.kind == "engine":
+        reply = server.execute("BGREWRITEAOF")
+        assert reply == b"Background append only file rewriting started"
+    assert info(server, "persistence")["Persistence"]["aof_rewrite_in_progress"] == "0"

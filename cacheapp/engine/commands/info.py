@@ -71,7 +71,7 @@ def _memory(ctx: Session) -> Section:
     engine, config = ctx.engine, ctx.engine.config
     used, resident = engine.used_memory(), process.resident_bytes()
     peak = engine.peak_bytes
-    clients = sum(session.memory_bytes for session in engine.sessions.values())
+    clients = engine.clients_memory()
     total, limit = process.machine_bytes(), config["maxmemory"]
     ratio = resident / used if used else 0.0
     return {
@@ -82,10 +82,10 @@ def _memory(ctx: Session) -> Section:
         "used_memory_peak": peak,
         "used_memory_peak_human": _human(peak),
         "used_memory_peak_perc": f"{used * 100 / peak if peak else 0:.2f}%",
-        "used_memory_overhead": 0,
+        "used_memory_overhead": clients,
         "used_memory_startup": 0,
-        "used_memory_dataset": used,
-        "used_memory_dataset_perc": f"{100 if used else 0:.2f}%",
+        "used_memory_dataset": used - clients,
+        "used_memory_dataset_perc": f"{(used - clients) * 100 / used if used else 0:.2f}%",
         "process_peak_rss": process.peak_resident_bytes(),
         "allocator_allocated": used,
         "allocator_active": resident,

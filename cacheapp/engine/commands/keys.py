@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sized
+from typing import Any
+
 from cacheapp.engine import values
 from cacheapp.engine.arguments import glob_matcher, parse_cursor, parse_int32
 from cacheapp.engine.database import Database
@@ -20,6 +23,7 @@ from cacheapp.engine.session import Session
 from cacheapp.engine.walking import typed_scan_options
 
 _FLUSH_FLAGS = "write"
+_LARGE_PARTS = 64
 
 
 @command(
@@ -27,13 +31,29 @@ _FLUSH_FLAGS = "write"
     complexity="O(N)", summary="Deletes one or more keys.",
     tips=("request_policy:multi_shard", "response_policy:agg_sum"),
 )  # fmt: skip
+def delete(ctx: Session, *keys: bytes) -> Reply:
+    return sum(ctx.db.delete(key) for key in keys)
+
+
 @command(
     "UNLINK", arity=-2, flags="write fast", keys=(1, -1, 1), key_flags="RM delete", group="generic",
     since="4.0.0", complexity="O(N)", summary="Asynchronously deletes one or more keys.",
     tips=("request_policy:multi_shard", "response_policy:agg_sum"),
 )  # fmt: skip
-def delete(ctx: Session, *keys: bytes) -> Reply:
-    return sum(ctx.db.delete(key) for key in keys)
+def unlink(ctx: Session, *keys: bytes) -> Reply:
+    _count_large(ctx, map(ctx.db.peek, keys))
+    return delete(ctx, *keys)
+
+
+def _count_large(ctx: Session, gone: Iterable[Any]) -> None:
+    """Count the values that Redis would free in another thread, those of more than 64 parts."""
+    large = sum(
+        isinstance(value, Sized)
+        and not isinstance(value, bytes | bytearray)
+        and len(value) > _LARGE_PARTS
+        for value in gone
+    )
+    ctx.engine.stats.lazily_freed += large
 
 
 @command(
@@ -185,6 +205,8 @@ def swapdb(ctx: Session, first: bytes, second: bytes) -> Reply:
 )  # fmt: skip
 def flushdb(ctx: Session, *options: bytes) -> Reply:
     _check_flush_options(options)
+    if options and options[0].upper() == b"ASYNC":
+        ctx.engine.stats.lazily_freed += len(ctx.db)
     ctx.db.clear()
     ctx.engine.tracking.flushed()
     return OK
@@ -197,6 +219,8 @@ def flushdb(ctx: Session, *options: bytes) -> Reply:
 )  # fmt: skip
 def flushall(ctx: Session, *options: bytes) -> Reply:
     _check_flush_options(options)
+    if options and options[0].upper() == b"ASYNC":
+        ctx.engine.stats.lazily_freed += sum(map(len, ctx.engine.databases))
     for database in ctx.engine.databases:
         database.clear()
     ctx.engine.tracking.flushed()

@@ -1,14 +1,15 @@
 """SAVE and its kin, on a server that keeps nothing on disk.
 
-They are refused rather than answered with OK: a client that asks for a save relies on it.
-LASTSAVE says when the server started, as a Redis that has never saved does.
+They are refused rather than answered with OK: a client that asks for a save relies on it. But
+BGREWRITEAOF shortens a log that is off, which is done as soon as it is begun. LASTSAVE says when
+the server started, as a Redis that has never saved does.
 """
 
 from __future__ import annotations
 
 from cacheapp.engine.errors import SYNTAX, CommandError
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import Reply
+from cacheapp.engine.replies import Reply, Status
 from cacheapp.engine.session import Session
 
 _NOTHING_ON_DISK = "ERR This server keeps nothing on disk"
@@ -37,7 +38,7 @@ def bgsave(_ctx: Session, *options: bytes) -> Reply:
     summary="Asynchronously rewrites the append-only file to disk.",
 )  # fmt: skip
 def bgrewriteaof(_ctx: Session) -> Reply:
-    raise CommandError(_NOTHING_ON_DISK)
+    return Status(b"Background append only file rewriting started")
 
 
 @command(
