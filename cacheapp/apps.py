@@ -20,8 +20,9 @@ class CacheAppConfig(AppConfig):
         """Register the checks, under Django's tag ``caches``."""
         from cacheapp import checks
         from cacheapp.ratelimit.checks import check_ratelimit
+        from cacheapp.sessions.checks import check_sessions
 
-        for check in (*checks.CHECKS, check_ratelimit):
+        for check in (*checks.CHECKS, check_ratelimit, check_sessions):
             register(check, Tags.caches)
         if checks.is_web_server():
             # Such a server runs no checks, and is where this one matters.

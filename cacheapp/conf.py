@@ -14,9 +14,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from django.apps import apps
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils.module_loading import import_string
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -26,6 +28,8 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         # Keys that one SCAN of clear(), delete_pattern(), keys() and iter_keys() looks at. A
         # thousand costs a server about a millisecond, so no other client waits noticeably.
         "SCAN_COUNT": 1000,
+        # Sessions: their own dict, over the defaults in cacheapp.sessions.settings.
+        "SESSIONS": MappingProxyType({}),
         # Rate limits: their own dict, over the defaults in cacheapp.ratelimit.rules.
         "RATELIMIT": MappingProxyType({}),
     }
@@ -71,6 +75,54 @@ def scan_count() -> int:
     return int(django_redis_setting("SCAN_ITERSIZE", config()["SCAN_COUNT"]))
 
 
+def session_engine() -> str:
+    """Return ``SESSION_ENGINE``."""
+    return str(settings.SESSION_ENGINE)
+
+
+def middleware() -> list[str]:
+    """Return ``MIDDLEWARE``."""
+    return list(settings.MIDDLEWARE)
+
+
+def has_app(name: str) -> bool:
+    """Say whether the app called ``name`` is installed."""
+    return apps.is_installed(name)
+
+
+def session_cache_alias() -> str:
+    """Return ``SESSION_CACHE_ALIAS``."""
+    return str(settings.SESSION_CACHE_ALIAS)
+
+
+def session_cookie_age() -> int:
+    """Return ``SESSION_COOKIE_AGE``, in seconds."""
+    return settings.SESSION_COOKIE_AGE
+
+
+def saves_every_session() -> bool:
+    """Return ``SESSION_SAVE_EVERY_REQUEST``."""
+    return settings.SESSION_SAVE_EVERY_REQUEST
+
+
+def session_cookie() -> dict[str, Any]:
+    """Return the arguments of ``set_cookie`` that the SESSION_COOKIE settings give."""
+    return {
+        "key": settings.SESSION_COOKIE_NAME,
+        "path": settings.SESSION_COOKIE_PATH,
+        "domain": settings.SESSION_COOKIE_DOMAIN,
+        "secure": settings.SESSION_COOKIE_SECURE,
+        "httponly": settings.SESSION_COOKIE_HTTPONLY,
+        "samesite": settings.SESSION_COOKIE_SAMESITE,
+    }
+
+
+@lru_cache(maxsize=1)
+def session_serializer() -> Any:
+    """Return an object of the class that ``SESSION_SERIALIZER`` names."""
+    return import_string(settings.SESSION_SERIALIZER)()
+
+
 def alias_of(location: Any, params: Mapping[str, Any]) -> str:
     """Return the alias in CACHES whose settings these are, or "" for none.
 
@@ -89,6 +141,7 @@ def alias_of(location: Any, params: Mapping[str, Any]) -> str:
 
 @receiver(setting_changed, dispatch_uid="cacheapp.conf")
 def _forget(*, setting: str, **_: Any) -> None:
-    if setting in {"CACHEAPP", "SECRET_KEY", "SECRET_KEY_FALLBACKS"}:
+    if setting in {"CACHEAPP", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SESSION_SERIALIZER"}:
         config.cache_clear()
         secret_keys.cache_clear()
+        session_serializer.cache_clear()

@@ -10,8 +10,8 @@ Left out on purpose: what to do while the server does not answer. Each part has 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +21,8 @@ from django.dispatch import receiver
 from cacheapp.cache.backend import CacheBackend
 from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.clients.scripts import Script
+
+T = TypeVar("T")
 
 __all__ = ["SERVER_ERRORS", "Server", "server_of"]
 
@@ -49,21 +51,8 @@ class Server:
         return self._client.get_async_client(write=True)
 
     def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any] = ()) -> Any:
-        """Run a script and return its reply. Raises redis-py's errors, counted as an outage.
-
-        While the breaker is open that is CircuitOpenError, at once.
-        """
-        outages = self.outages
-        try:
-            if outages.is_open:
-                outages.admit()
-            reply = script.run(self.client(), keys, arguments)
-        except SERVER_ERRORS as error:
-            outages.failed(error, writes=True)
-            raise
-        if outages.is_open:
-            outages.succeeded(writes=True)
-        return reply
+        """Run a script and return its reply. See guard()."""
+        return self.guard(script.run, self.client(), keys, arguments)
 
     async def arun(
         self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any] = ()
@@ -71,11 +60,37 @@ class Server:
         """See run(). In process it never suspends."""
         if self.in_process:
             return self.run(script, keys, arguments)
+        return await self.aguard(script.arun(self.async_client(), keys, arguments))
+
+    def guard(self, ask: Callable[..., Any], *arguments: Any) -> Any:
+        """Return ``ask(*arguments)``, which waits for the server.
+
+        Raises redis-py's errors, counted as an outage; while the breaker is open that is
+        CircuitOpenError, at once.
+        """
         outages = self.outages
         try:
             if outages.is_open:
                 outages.admit()
-            reply = await script.arun(self.async_client(), keys, arguments)
+            reply = ask(*arguments)
+        except SERVER_ERRORS as error:
+            outages.failed(error, writes=True)
+            raise
+        if outages.is_open:
+            outages.succeeded(writes=True)
+        return reply
+
+    async def aguard(self, asking: Coroutine[Any, Any, T]) -> T:
+        """See guard(); ``asking`` is closed where the breaker refuses it."""
+        outages = self.outages
+        try:
+            if outages.is_open:
+                try:
+                    outages.admit()
+                except SERVER_ERRORS:
+                    asking.close()
+                    raise
+            reply = await asking
         except SERVER_ERRORS as error:
             outages.failed(error, writes=True)
             raise
