@@ -137,7 +137,7 @@ def client_no_evict(ctx: Session, switch: bytes) -> Reply:
 )  # fmt: skip
 def client_unblock(ctx: Session, number: bytes, *reason: bytes) -> Reply:
     if len(reason) > 1:
-        raise wrong_subcommand_arity("CLIENT", b"unblock")
+        raise wrong_subcommand_arity("CLIENT", b"UNBLOCK")
     how = reason[0].upper() if reason else b"TIMEOUT"
     if how not in (b"TIMEOUT", b"ERROR"):
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")

@@ -15,8 +15,6 @@ DOCTOR
     Return a human readable latency analysis report.
 GRAPH <event>
     Return an ASCII latency graph for the <event> class.
-HISTOGRAM [COMMAND ...]
-    Return a cumulative distribution of commands latencies in histogram format.
 HISTORY <event>
     Return time-latency samples for the <event> class.
 LATEST
@@ -24,6 +22,10 @@ LATEST
 RESET [<event> ...]
     Reset latency data of one or more <event> classes.
     (default: reset all data for all event classes)
+HISTOGRAM [COMMAND ...]
+    Return a cumulative distribution of latencies in the format of a histogram for the specified \
+command names.
+    If no commands are specified then all histograms are replied.
 """
 _FLAGS = "admin noscript loading stale"
 _TIPS = ("nondeterministic_output", "request_policy:all_nodes", "response_policy:special")

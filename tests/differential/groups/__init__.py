@@ -13,7 +13,9 @@ from tests.differential.groups import (
     hashes,
     hyperloglogs,
     keys,
+    keyspecs,
     lists,
+    mixed,
     pubsub,
     scripting,
     server,
@@ -21,6 +23,7 @@ from tests.differential.groups import (
     sortedsets,
     streams,
     strings,
+    tracking,
     transactions,
 )
 
@@ -45,5 +48,8 @@ GROUPS: dict[str, Group] = {
         server.GROUP,
         cluster.GROUP,
         dumps.GROUP,
+        keyspecs.GROUP,
+        tracking.GROUP,
+        mixed.GROUP,
     )
 }
