@@ -2,8 +2,8 @@
 
 The page says of every command of redis-server 7.0 whether the engine has the whole of it, a part,
 or nothing, and names what later versions added. Rows come from the registry; the names of Redis
-7.0's commands from the list beside this file (what its COMMAND LIST answers); what is missing, and
-why, stands here. `tests/test_docs.py` fails when the page is not what this would write.
+7.0's commands from the list beside this file (what its COMMAND LIST answers); what is missing of a
+command stands here. `tests/test_docs.py` fails when the page is not what this would write.
 """
 
 from __future__ import annotations
@@ -18,25 +18,28 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 NAMES = Path(__file__).with_name("redis_7_0_commands.txt")
 
 _NO_REPLICATION = "one process, no replication"
+_NOTHING_ON_DISK = "refused: nothing is on disk"
 # What there is of a command is Redis's; this is the rest.
 # What there is of a command is Redis's; this is the rest. A container speaks for its children.
 PARTIAL = {
+    "BGREWRITEAOF": _NOTHING_ON_DISK,
+    "BGSAVE": _NOTHING_ON_DISK,
     "CLUSTER": "says that cluster support is disabled, as redis-server without a cluster",
     "DEBUG": "what tests and tools ask for; `DEBUG HELP` lists it",
+    "FAILOVER": _NO_REPLICATION,
     "MEMORY|DOCTOR": "other advice, since memory is Python's",
     "MEMORY|MALLOC-STATS": "there is no allocator to ask, and it says so",
     "MEMORY|STATS": "the fields about the allocator",
-    "MIGRATE": "on the TCP front; in process there are no sockets",
-    "SCRIPT|DEBUG": "`YES` and `SYNC`: there is no debugger",
-}
-ABSENT = {
-    "FAILOVER": _NO_REPLICATION,
+    "MIGRATE": "on the TCP front only; connections are not kept",
+    "MODULE|LOAD": "refused, as redis-server does unless told otherwise",
+    "MODULE|LOADEX": "refused, as redis-server does unless told otherwise",
     "PSYNC": _NO_REPLICATION,
-    "REPLCONF": _NO_REPLICATION,
-    "REPLICAOF": _NO_REPLICATION,
-    "SLAVEOF": _NO_REPLICATION,
+    "REPLICAOF": "`NO ONE` only: " + _NO_REPLICATION,
+    "SAVE": _NOTHING_ON_DISK,
+    "SCRIPT|DEBUG": "`YES` and `SYNC`: there is no debugger",
+    "SHUTDOWN": "on the TCP front only, without SAVE",
+    "SLAVEOF": "`NO ONE` only: " + _NO_REPLICATION,
     "SYNC": _NO_REPLICATION,
-    "MODULE": "modules are C",
 }
 
 _HEAD = """\
@@ -63,11 +66,6 @@ def rows() -> dict[str, registry.Command]:
     return {row.name: row for top in tops for row in (top, *top.children.values())}
 
 
-def reason(name: str) -> str:
-    """Why a command of Redis is absent."""
-    return _of(ABSENT, name) or "not yet"
-
-
 def _of(reasons: dict[str, str], name: str) -> str:
     """A command's own entry, or its container's."""
     return reasons.get(name) or reasons.get(name.partition("|")[0], "")
@@ -89,8 +87,8 @@ def page() -> str:
     for group in groups:
         lines = [_line(ours[name]) for name in theirs if name in ours and ours[name].group == group]
         parts.append(_table(group, ("command", "since", "what it does", "missing"), lines))
-    missing = [f"| `{_shown(name)}` | {reason(name)} |" for name in absent]
-    parts.append(_table("Absent", ("command", "why"), missing))
+    if absent:
+        parts.append(_table("Absent", ("command",), [f"| `{_shown(name)}` |" for name in absent]))
     later = [_line(ours[name]) for name in sorted(set(ours) - set(theirs))]
     parts.append(_table("After 7.0", ("command", "since", "what it does", "missing"), later))
     return "\n".join(parts)

@@ -240,7 +240,7 @@ def _argument(argument: Argument) -> dict[bytes, Any]:
     node: dict[bytes, Any] = {b"name": argument.name.encode(), b"type": argument.type.encode()}
     if argument.spec is not None:
         node[b"key_spec_index"] = argument.spec
-    if argument.token:
+    if argument.token is not None:
         node[b"token"] = argument.token.encode()
     if argument.since:
         node[b"since"] = argument.since.encode()

@@ -124,7 +124,7 @@ def failover(_ctx: Session, *options: bytes) -> Reply:
 
 @command(
     "PSYNC", arity=-3, flags="admin noscript no_async_loading no_multi", group="server",
-    since="2.8.0", summary="An internal command used in replication.",
+    since="2.8.0", complexity="", summary="An internal command used in replication.",
 )  # fmt: skip
 def psync(_ctx: Session, _replication_id: bytes, offset: bytes, *_options: bytes) -> Reply:
     parse_int(offset)
@@ -133,7 +133,7 @@ def psync(_ctx: Session, _replication_id: bytes, offset: bytes, *_options: bytes
 
 @command(
     "SYNC", arity=1, flags="admin noscript no_async_loading no_multi", group="server",
-    summary="An internal command used in replication.",
+    complexity="", summary="An internal command used in replication.",
 )  # fmt: skip
 def sync(_ctx: Session) -> Reply:
     raise CommandError(_NO_REPLICATION)

@@ -48,7 +48,7 @@ PAGES: dict[str, Page] = {
     "MIGRATE": page(
         string("host"),
         integer("port"),
-        one_of("key_or_empty_string", key(), token('""', "empty_string")),
+        one_of("key_or_empty_string", key(), token("", "empty_string")),
         integer("destination-db"),
         integer("timeout"),
         optional(token("COPY", since="3.0.0")),

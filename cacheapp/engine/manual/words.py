@@ -27,7 +27,7 @@ class Argument:
 
     name: str
     type: str
-    token: str = ""
+    token: str | None = None
     spec: int | None = None
     since: str = ""
     deprecated_since: str = ""
@@ -65,7 +65,7 @@ def key(name: str = "key", *, spec: int = 0, after: str = "", since: str = "") -
     Here and below, `after` is the word that stands before the argument, `since` the version that
     brought it.
     """
-    return Argument(name, "key", after, spec, since)
+    return Argument(name, "key", after or None, spec, since)
 
 
 def token(word: str, name: str = "", *, since: str = "") -> Argument:
@@ -75,7 +75,7 @@ def token(word: str, name: str = "", *, since: str = "") -> Argument:
 
 def pattern(name: str, *, spec: int | None = None, after: str = "", since: str = "") -> Argument:
     """A glob, or with `spec` a pattern of keys that this key specification is about."""
-    return Argument(name, "pattern", after, spec, since)
+    return Argument(name, "pattern", after or None, spec, since)
 
 
 class _Value(Protocol):
@@ -88,7 +88,7 @@ def _value(kind: str) -> _Value:
     def value(
         name: str, *, after: str = "", since: str = "", deprecated_since: str = ""
     ) -> Argument:
-        return Argument(name, kind, after, since=since, deprecated_since=deprecated_since)
+        return Argument(name, kind, after or None, since=since, deprecated_since=deprecated_since)
 
     return value
 
@@ -101,12 +101,12 @@ unix_time = _value("unix-time")
 
 def one_of(name: str, *choices: Argument, after: str = "", since: str = "") -> Argument:
     """One of several arguments."""
-    return Argument(name, "oneof", after, since=since, arguments=choices)
+    return Argument(name, "oneof", after or None, since=since, arguments=choices)
 
 
 def block(name: str, *parts: Argument, after: str = "", since: str = "") -> Argument:
     """Arguments that belong together."""
-    return Argument(name, "block", after, since=since, arguments=parts)
+    return Argument(name, "block", after or None, since=since, arguments=parts)
 
 
 def optional(argument: Argument) -> Argument:
