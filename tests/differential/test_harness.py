@@ -27,10 +27,15 @@ registry.load_commands()
 NOT_DRAWN = {
     "ROLE": "is about replication",
     "QUIT": "closes the connection",
-    "WAIT": "waits for replicas",
     "WAITAOF": "is Redis 7.2's, and waits",
-    "BLPOP": "waits", "BRPOP": "waits", "BLMOVE": "waits", "BRPOPLPUSH": "waits",
-    "BLMPOP": "waits", "BZPOPMIN": "waits", "BZPOPMAX": "waits", "BZMPOP": "waits",
+    **dict.fromkeys(
+        ("HEXPIRE", "HPEXPIRE", "HEXPIREAT", "HPEXPIREAT", "HTTL", "HPTTL", "HEXPIRETIME",
+         "HPEXPIRETIME", "HPERSIST"), "is Redis 7.4's"),
+    **dict.fromkeys(("BGSAVE", "BGREWRITEAOF", "LASTSAVE"), "is about files"),
+    **dict.fromkeys(
+        ("REPLICAOF", "SLAVEOF", "FAILOVER", "PSYNC", "REPLCONF"), "is about replication"),
+    "MIGRATE": "needs a third server",
+    "SHUTDOWN": "ends the server",
     "INFO": "is all about the process",
     "MONITOR": "turns the connection into a log",
     "PFSELFTEST": "takes half a second on the real server",
