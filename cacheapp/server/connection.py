@@ -453,6 +453,8 @@ class Connection(asyncio.BufferedProtocol):
         """What the client's buffers take, what it has queued, watches and is subscribed to."""
         session = self.session
         kept = len(session.watched) + session.subscriptions + len(session.shard_channels)
+        if session.tracking is not None:
+            kept += len(session.tracking.prefixes)
         return (
             _CONNECTION_BYTES
             + self._parser.pending_bytes

@@ -62,13 +62,16 @@ def test_a_long_transaction_too(running: RunningServer, control: Peer) -> None:
     assert evicted(running) == 1
 
 
-@pytest.mark.parametrize("command", [b"WATCH", b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE"])
+@pytest.mark.parametrize(
+    "command",
+    [b"WATCH", b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"CLIENT TRACKING ON BCAST PREFIX"],
+)
 def test_what_a_client_watches_counts(
     running: RunningServer, control: Peer, command: bytes
 ) -> None:
     limit(control, str(LIMIT))
     with running.connect() as peer:
-        peer.send(b"".join(b"%b %d\r\n" % (command, number) for number in range(4000)))
+        peer.send(b"".join(b"%b %05d\r\n" % (command, number) for number in range(4000)))
         assert len(peer.rest()) < 4000 * 40
     assert evicted(running) == 1
 
