@@ -235,3 +235,28 @@ def test_locks_of_redis_py(client: redis.Redis) -> None:
     assert not client.exists("lock")
     with pytest.raises(redis.exceptions.LockError):
         lock.release()
+
+
+@pytest.mark.parametrize("count", [7900, 7995, 7999])
+def test_as_many_arguments_as_unpack_gives(server: Server, count: int) -> None:
+    filled = f"local a = {{}} for i = 1, {count} do a[i] = i end "
+    assert server.execute("EVAL", filled + "return redis.call('RPUSH', 'l', unpack(a))", 0) == count
+    assert server.execute("LINDEX", "l", -1) == b"%d" % count
+    assert server.execute("EVAL", filled + "return #{unpack(a)}", 0) == count
+    failed = "return redis.pcall('INCR', 'l', unpack(a))['err']"
+    assert server.execute("EVAL", filled + failed, 0).startswith(b"ERR Wrong number of args")
+
+
+def test_more_than_unpack_gives(server: Server) -> None:
+    script = (
+        "local a = {} for i = 1, 8000 do a[i] = i end return redis.call('RPUSH', 'l', unpack(a))"
+    )
+    assert refused(server, "EVAL", script, 0).startswith("ERR user_script:1: too many results")
+
+
+def test_the_line_of_an_error_beside_unpack(server: Server) -> None:
+    server.execute("SET", "k", "text")
+    script = "local a = {}\n\nreturn redis.call('INCR', 'k', unpack(a))"
+    assert refused(server, "EVAL", script, 0).endswith("on @user_script:3.")
+    script = "local a = {}\nlocal n = redis.call('INCR', 'k', unpack(a))\nreturn n"
+    assert refused(server, "EVAL", script, 0).endswith("on @user_script:2.")

@@ -123,9 +123,10 @@ class Bridge:
 
     # For sandbox.lua
 
-    def host_functions(self) -> dict[bytes, Callable[..., Any]]:
+    def host_functions(self) -> dict[bytes, Any]:
         """What sandbox.lua calls for itself."""
-        return {b"take_error": self._take_error, b"overdue": self._overdue}
+        wide = {b"call": self._call_wide, b"pcall": self._pcall_wide}
+        return {b"take_error": self._take_error, b"overdue": self._overdue, b"wide": wide}
 
     def _take_error(self) -> tuple[bytes | None, bool]:
         """What was raised, and whether it has been counted as an error already."""
@@ -211,6 +212,12 @@ class Bridge:
             if not error.counted:
                 return self._table({b"err": message})
             return self._table({b"err": message, b"ignore_error_stats_update": True})
+
+    def _call_wide(self, count: float, arguments: Any) -> Any:
+        return self._call(*(arguments[index] for index in range(1, int(count) + 1)))
+
+    def _pcall_wide(self, count: float, arguments: Any) -> Any:
+        return self._pcall(*(arguments[index] for index in range(1, int(count) + 1)))
 
     def _perform(self, args: tuple[Any, ...]) -> Any:
         arguments = [arg if type(arg) is bytes else _printed(arg) for arg in args]

@@ -19,6 +19,7 @@ local getinfo, sethook, metatable_of = debug.getinfo, debug.sethook, debug.getme
 local clock = os.clock
 local math, string, table = math, string, table
 local concat, floor, format, gsub = table.concat, math.floor, string.format, string.gsub
+local find = string.find
 local co = coroutine
 
 -- Instructions between two looks at the clock: few once much memory is in use, since one
@@ -30,6 +31,8 @@ local LONG_TABLE = 5000
 local LONG_TEXT = 100000
 -- Values that Lua's stack takes from C at once.
 local UNPACK_MAX = 8000
+-- Arguments that a C function of lupa's takes for sure; some more do.
+local DIRECT_MAX = 7900
 -- What errors call the code of clients: user_script or user_function.
 local PLACE = host.place
 local SOURCE = "@" .. PLACE
@@ -149,6 +152,9 @@ local function disarm()
     sethook(watch, "", HOOK_COUNT)
 end
 
+-- The line of an error whose frame a tail call has taken.
+local tail_line = 1
+
 local function located(err)
     disarm()
     local level = 2
@@ -157,7 +163,7 @@ local function located(err)
         level = level + 1
         info = getinfo(level, "Sl")
     end
-    local line = info and info.currentline or 1
+    local line = info and info.currentline or tail_line
     err = relocated(replaced(err), PLACE .. ":" .. line .. ": ")
     if type(err) ~= "table" then
         err = { err = "ERR " .. tostring(err) }
@@ -467,6 +473,31 @@ for name, value in next, host.redis do
 end
 environment.redis = protect(redis)
 
+-- A C function of lupa's cannot take the last few of the arguments that Lua's stack can carry. For
+-- texts that say "unpack" there are functions in Lua around redis.call and its kin, which pass so
+-- many in a table. The line of an error in a tail call of theirs is lost: `tail_line` stands in.
+local wide, wide_now = {}, false
+for name, whole in next, host.wide do
+    local narrow = redis[name]
+    whole = as_function(whole)
+    wide[name] = function(...)
+        local count = select("#", ...)
+        if count <= DIRECT_MAX then
+            return narrow(...)
+        end
+        return whole(count, { ... })
+    end
+end
+
+local function widen(wanted)
+    if wanted ~= wide_now then
+        wide_now = wanted
+        for name, other in next, wide do
+            redis[name], wide[name] = other, redis[name]
+        end
+    end
+end
+
 local driver, trusted = { null = null }, {}
 
 -- The table that a chunk of ours makes, which may use what scripts may not.
@@ -510,10 +541,27 @@ local function outcome(ok, value)
         rawget(value, "ignore_error_stats_update") and true or false
 end
 
+-- By chunk that says "unpack": where it returns what redis.call gives.
+local tail_lines = setmetatable({}, { __mode = "k" })
+
+local function note(chunk, text)
+    if find(text, "unpack", 1, true) then
+        local at = find(text, "return%s+redis%.p?call") or 1
+        local _, lines = gsub(text:sub(1, at), "\n", "")
+        tail_lines[chunk] = lines + 1
+    end
+end
+
 local function begin(keys, arguments, seconds)
     environment.KEYS, environment.ARGV = keys, arguments
     stopped = nil
     deadline = clock() + seconds
+end
+
+local function choose(chunk)
+    local line = tail_lines[chunk]
+    tail_line = line or 1
+    widen(line ~= nil)
 end
 
 -- The chunk, or nil and the compiler's message.
@@ -525,6 +573,7 @@ function driver.compile(text)
     if not chunk then
         return nil, message
     end
+    note(chunk, text)
     return setfenv(chunk, globals)
 end
 
@@ -544,12 +593,14 @@ function driver.run(chunk, seconds, key_count, ...)
         end
     end
     begin(keys, arguments, seconds)
+    choose(chunk)
     return outcome(xpcall(chunk, located))
 end
 
 -- As `run`, with KEYS and ARGV in tables: for more arguments than a call can carry.
 function driver.run_tables(chunk, seconds, keys, arguments)
     begin(keys, arguments, seconds)
+    choose(chunk)
     return outcome(xpcall(chunk, located))
 end
 
@@ -560,6 +611,8 @@ function driver.functions(text)
 
     -- Runs a library's chunk; the table of what it registered, or as `outcome` for an error.
     function driver.load(chunk, seconds)
+        -- For good: what a library says, its functions say.
+        widen(wide_now or tail_lines[chunk] ~= nil)
         loading.registered = {}
         metatable.__index = loading.environment
         begin(nil, nil, seconds)

@@ -75,7 +75,7 @@ class Sandbox:
             source_of("sandbox"),
             self.table(
                 {
-                    **bridge.host_functions(),
+                    **self._tables(bridge.host_functions()),
                     b"place": self.place.encode(),
                     b"redis": self.table({**functions, **constants}),
                 }
@@ -93,6 +93,13 @@ class Sandbox:
         self._prepare(driver)
         references = [self.table([]) for _ in range(_REFERENCES)]
         del references
+
+    def _tables(self, fields: dict[bytes, Any]) -> dict[bytes, Any]:
+        """The same with Lua tables for dicts."""
+        return {
+            name: self.table(value) if isinstance(value, dict) else value
+            for name, value in fields.items()
+        }
 
     def _prepare(self, driver: Any) -> None:
         """Add what only one kind of sandbox has."""
