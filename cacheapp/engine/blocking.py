@@ -125,6 +125,8 @@ class Waiters:
         while self.ready_keys:
             database, key = next(iter(self.ready_keys))
             del self.ready_keys[database, key]
+            # What has fallen due since the command began is not given any more.
+            database.engine.now = database.engine.clock.time()
             while (waiter := self._first_for(database, key)) is not None:
                 self._attempt(waiter, key)
             if Stream in self._kinds:

@@ -61,6 +61,8 @@ _SUBSCRIBED_COMMANDS = frozenset(
 )  # fmt: skip
 _UNQUEUED_COMMANDS = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 
+# What an engine without keys is said to take: no limit below it can be kept.
+_EMPTY_BYTES = 512
 _KEYSPACE_FLAGS = frozenset({"readonly", "write"})
 # Below it are the commands that take the way of `shortcuts`, whose time nobody measures.
 _SHORTCUT_SECONDS_MAX = 0.0001
@@ -114,6 +116,8 @@ class Engine:
         self.cron_paused = False
         # Whether RESTORE looks at checksums; DEBUG can say no.
         self.verify_checksums = True
+        # Whether scripts may run what is flagged noscript; DEBUG can say yes.
+        self.scripts_may_all = False
         # Set by a front that owns its process: begins the end of it (SHUTDOWN).
         self.end_process: Callable[[], None] | None = None
         # Set by a front that has sockets (MIGRATE).
@@ -464,7 +468,9 @@ class Engine:
 
     def _check_memory(self, session: Session, row: Command, queue: bool) -> None:
         """Evict down to the limit; raises OOM for what may need memory where that fails."""
-        if self.used_bytes <= self.config["maxmemory"] or self._evictor.make_room():
+        limit = self.config["maxmemory"]
+        within = self.used_bytes <= limit or self._evictor.make_room()
+        if within and limit >= _EMPTY_BYTES:
             return
         needs_memory = row.deny_oom or queue
         if row.name == "EXEC" and session.queue:

@@ -292,3 +292,12 @@ def test_the_order_of_events(server: Server) -> None:
     heard = [listener.receive() for _ in range(7)]
     shown = [f"{push[2].decode().rpartition(':')[2]} {push[3].decode()}" for push in heard]
     assert shown == ["rpush k", "lpush to", "lpop k", "del k", "zadd z", "zpopmax z", "del z"]
+
+
+def test_what_falls_due_within_a_transaction_is_not_given(server: Server) -> None:
+    run(server, "DEBUG SET-ACTIVE-EXPIRE 0")
+    raw = waiting(server, "BRPOP l 0")
+    run(server, "MULTI", "RPUSH l x", "PEXPIRE l 1", "DEBUG SLEEP 0.01", "EXEC")
+    assert blocked(server) == 1
+    run(server, "RPUSH l y")
+    assert raw.receive() == [b"l", b"y"]

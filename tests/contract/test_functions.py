@@ -265,3 +265,22 @@ def test_functions_in_a_transaction(raw: Raw) -> None:
     raw.execute("FCALL", "count", 0)
     raw.execute("FCALL", "count", 0)
     assert raw.execute("EXEC") == [1, 2]
+
+
+def test_a_function_cannot_register_another(raw: Raw) -> None:
+    code = (
+        "#!lua name=keeps\nlocal kept = redis.register_function\n"
+        "kept('f', function() kept('g', function() return 1 end) end)"
+    )
+    raw.execute("FUNCTION", "LOAD", code)
+    assert refused(raw, "FCALL", "f", 0).startswith(
+        "ERR redis.register_function can only be called on FUNCTION LOAD command"
+    )
+    assert refused(raw, "FCALL", "g", 0) == "ERR Function not found"
+
+
+def test_a_limit_that_nothing_can_keep(raw: Raw) -> None:
+    raw.execute("CONFIG", "SET", "maxmemory", 1, "maxmemory-policy", "allkeys-lru")
+    assert refused(raw, "FUNCTION", "LOAD", LIBRARY).startswith("OOM command not allowed")
+    assert refused(raw, "SET", "k", 1).startswith("OOM command not allowed")
+    assert raw.execute("GET", "k") is None

@@ -277,3 +277,23 @@ def test_debug_object_of_a_number_that_is_changed_in_place(server: Server) -> No
     server.execute("INCR", "k")
     assert before.startswith(b"at:0x")
     assert server.execute("DEBUG", "OBJECT", "k").split()[1] == before
+
+
+def test_debug_object_shows_what_is_due(server: Server) -> None:
+    server.execute("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    server.execute("SET", "k", 1, "PX", 1)
+    server.execute("DEBUG", "SLEEP", 0.01)
+    assert server.execute("DEBUG", "OBJECT", "k").startswith(b"Value at:")
+    assert server.execute("GET", "k") is None
+    assert refused(server, "DEBUG", "OBJECT", "k") == "ERR no such key"
+
+
+@pytest.mark.parametrize("kind", ["bignum", "map", "double", "null", "verbatim", "true"])
+def test_scripts_may_be_let_to_debug(server: Server, kind: str) -> None:
+    server.execute("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1)
+    for protocol in (2, 3):
+        script = f"redis.setresp({protocol}) return redis.call('DEBUG', 'PROTOCOL', '{kind}')"
+        raw = server.raw(protocol)
+        assert raw.execute("EVAL", script, 0) == raw.execute("DEBUG", "PROTOCOL", kind)
+    server.execute("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 0)
+    assert "not allowed from script" in refused(server, "EVAL", script, 0)

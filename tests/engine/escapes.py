@@ -17,7 +17,8 @@ REFUSED = {
         "local once = true "
         "return load(function() if once then once = nil return '\\27LuaQ' end end)()"
     ),
-    "dumping a function": "return string.dump(function() end)",
+    "loading a dumped function": "return loadstring(string.dump(function() end))()",
+    "dumping a function of the host": "return string.dump(redis.call)",
     "dumping through a method": "return ('').dump(redis.call)",
     "attributes of a host function": "return redis.call.__globals__",
     "items of a host function": "return redis.call['__class__']",

@@ -157,15 +157,16 @@ def _sleep(ctx: Session, raw: bytes) -> Reply:
 
 def _object(ctx: Session, key: bytes) -> Reply:
     """The line about one value. Its address is the place of the key: an int that INCR makes is a
-    new object here, but the same one in Redis."""
+    new object here, but the same one in Redis. A key that is due is shown, not reclaimed."""
     db = ctx.db
-    value = db.peek(key)
-    if value is None:
+    slot = db.slots.get(key)
+    if slot is None:
         raise CommandError(NO_SUCH_KEY)
+    value = db.values[slot]
     encoding = values.encoding(value, ctx.engine.config)
     access = 0 if ctx.engine.lfu else int(db.access(key))
     idle = 0 if ctx.engine.lfu else max(0, int(ctx.engine.now) - access)
-    address = _ADDRESS + 16 * (db.slots[key] * 64 + db.index)
+    address = _ADDRESS + 16 * (slot * 64 + db.index)
     line = (
         f"Value at:{address:#x} refcount:1 encoding:{encoding.decode()} "
         f"serializedlength:{len(save_value(value, ctx.engine.config)) - 1} lru:{access & 0xFFFFFF} "
@@ -319,6 +320,11 @@ def _skip_checksums(ctx: Session, raw: bytes) -> Reply:
     return OK
 
 
+def _disable_deny_scripts(ctx: Session, raw: bytes) -> Reply:
+    ctx.engine.scripts_may_all = _flag(raw)
+    return OK
+
+
 def _nothing(_ctx: Session, *_arguments: bytes) -> Reply:
     return OK
 
@@ -414,7 +420,7 @@ _CHILDREN: dict[bytes, _Child] = {
     b"REPLICATE": _Child(_nothing, 1, 2**31),
     b"AOF-FLUSH-SLEEP": _Child(_nothing, 1, 1),
     b"SET-SKIP-CHECKSUM-VALIDATION": _Child(_skip_checksums, 1, 1),
-    b"SET-DISABLE-DENY-SCRIPTS": _Child(_nothing, 1, 1),
+    b"SET-DISABLE-DENY-SCRIPTS": _Child(_disable_deny_scripts, 1, 1),
     b"REPLYBUFFER": _Child(_replybuffer, 2, 2),
     b"SDSLEN": _Child(_sdslen, 1, 1),
     b"QUICKLIST": _Child(_quicklist, 1, 2),

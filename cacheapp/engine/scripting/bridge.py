@@ -268,7 +268,7 @@ class Bridge:
 
     def _check_allowed(self, row: registry.Command, arguments: list[bytes]) -> None:
         """Raise where no script may run a command, or not one of the caller's user."""
-        if "noscript" in row.flags:
+        if "noscript" in row.flags and not self._engine.scripts_may_all:
             raise self._refused(_NOT_ALLOWED, row)
         denied = self._engine.acl.script_denial(self._session, row, arguments, self._caller)
         if denied is not None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from cacheapp.engine.arguments import INT64_MAX, INT64_MIN
 from cacheapp.engine.errors import CommandError, text
-from cacheapp.engine.replies import Reply, SetReply, Status, Verbatim
+from cacheapp.engine.replies import Attributed, BigNumber, Reply, SetReply, Status, Verbatim
 
 MakeTable = Callable[[Any], Any]
 
@@ -85,7 +85,7 @@ class Unflatten:
             return SetReply(self.read() for _ in range(int(head)))
         if sign == b"=":
             return Verbatim(self._take(int(head)))
-        return one_line(self._take(int(head)))
+        return BigNumber(one_line(self._take(int(head))))
 
     def _take(self, size: int) -> bytes:
         start = self._at
@@ -129,6 +129,10 @@ def to_lua(reply: Reply, protocol: int, table: MakeTable) -> Any:
         return table({b"set": table({to_lua(item, protocol, table): True for item in reply})})
     if kind is Verbatim:
         return table({b"verbatim_string": table({b"format": b"txt", b"string": bytes(reply)})})
+    if kind is BigNumber:
+        return table({b"big_number": bytes(reply)})
+    if isinstance(reply, Attributed):
+        return to_lua(reply.reply, protocol, table)
     if isinstance(reply, list):
         return table([to_lua(item, protocol, table) for item in reply])
     if isinstance(reply, bytes):

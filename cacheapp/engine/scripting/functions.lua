@@ -2,13 +2,13 @@
 --
 -- Loaded once into a sandbox for functions, with `protect` and the fields of the `redis` that the
 -- functions will see when they are called. Returns `environment`, the globals while loading, and
--- `registered`, which the driver empties: name, callback, description or false and flags, in turn.
+-- `registered`, which is there only meanwhile: name, callback, description or false and flags, in turn.
 
 local protect, redis = ...
 
 redis.breakpoint, redis.debug, redis.replicate_commands = nil, nil, nil
 
-local loading = { environment = {}, registered = {} }
+local loading = { environment = {} }
 
 local FLAGS = {
     ["no-writes"] = true,
@@ -101,6 +101,10 @@ local function register_function(...)
     local count = select("#", ...)
     if count < 1 or count > 2 then
         refuse("wrong number of arguments to redis.register_function")
+    end
+    if not loading.registered then
+        -- A library may have kept this function for when it is called.
+        refuse("redis.register_function can only be called on FUNCTION LOAD command")
     end
     local made = count == 1 and by_name(...) or by_position(...)
     local registered = loading.registered
