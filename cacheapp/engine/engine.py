@@ -466,11 +466,16 @@ class Engine:
         slots = (db.slots.get(args[index]) for index in row.key_positions(args))
         return {slot: db.accesses[slot] for slot in slots if slot is not None}
 
+    def is_full(self) -> bool:
+        """Whether more memory is in use than `maxmemory` allows."""
+        limit: int = self.config["maxmemory"]
+        return 0 < limit < max(self.used_bytes, _EMPTY_BYTES)
+
     def _check_memory(self, session: Session, row: Command, queue: bool) -> None:
         """Evict down to the limit; raises OOM for what may need memory where that fails."""
-        limit = self.config["maxmemory"]
-        within = self.used_bytes <= limit or self._evictor.make_room()
-        if within and limit >= _EMPTY_BYTES:
+        if self.used_bytes > self.config["maxmemory"]:
+            self._evictor.make_room()
+        if not self.is_full():
             return
         needs_memory = row.deny_oom or queue
         if row.name == "EXEC" and session.queue:

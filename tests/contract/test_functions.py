@@ -284,3 +284,9 @@ def test_a_limit_that_nothing_can_keep(raw: Raw) -> None:
     assert refused(raw, "FUNCTION", "LOAD", LIBRARY).startswith("OOM command not allowed")
     assert refused(raw, "SET", "k", 1).startswith("OOM command not allowed")
     assert raw.execute("GET", "k") is None
+
+
+def test_a_script_where_memory_is_short(raw: Raw) -> None:
+    raw.execute("CONFIG", "SET", "maxmemory", 1)
+    assert refused(raw, "EVAL", "return redis.call('SET', 'k', 1)", 0).startswith("OOM command not")
+    assert raw.execute("EVAL", "return 1", 0) == 1

@@ -2,7 +2,7 @@
 --
 -- Loaded once into a sandbox for functions, with `protect` and the fields of the `redis` that the
 -- functions will see when they are called. Returns `environment`, the globals while loading, and
--- `registered`, which is there only meanwhile: name, callback, description or false, flags, in turn.
+-- `registered`, which is there only meanwhile: name, callback, description or false, and flags.
 
 local protect, redis = ...
 

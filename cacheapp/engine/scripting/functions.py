@@ -203,8 +203,7 @@ class Functions:
         if read_only and not no_writes:
             raise CommandError("ERR Can not execute a script with write flag using *_ro command.")
         may_grow = no_writes or b"allow-oom" in function.flags
-        limit: int = self._engine.config["maxmemory"]
-        if not may_grow and limit and self._engine.used_bytes > limit:
+        if not may_grow and self._engine.is_full():
             raise CommandError(OUT_OF_MEMORY)
         sandbox = self._ready()
         # A new sandbox has loaded the libraries again.

@@ -107,7 +107,7 @@ class Scripts:
         """Run `script` for `caller`; its result in RESP3's shape, or CommandError."""
         sandbox = self._ready()
         assert self._bridge is not None
-        may_grow = self._may_grow()
+        may_grow = not self._engine.is_full()
         if script.flags is not None:
             if read_only and "no-writes" not in script.flags:
                 raise CommandError(
@@ -123,10 +123,6 @@ class Scripts:
             return sandbox.run(script.chunk(sandbox), script.sha, keys, arguments)
         finally:
             bridge.end()
-
-    def _may_grow(self) -> bool:
-        limit: int = self._engine.config["maxmemory"]
-        return not limit or self._engine.used_bytes <= limit
 
     def _ready(self) -> Sandbox:
         if self._sandbox is None or self._sandbox.broken:
