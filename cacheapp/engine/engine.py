@@ -35,7 +35,7 @@ from cacheapp.engine.errors import (
     exec_refused,
     subscribed,
 )
-from cacheapp.engine.eviction import TINYLFU, Evictor, Touch, touch_lfu
+from cacheapp.engine.eviction import TINYLFU, Evictor, Touch, is_full, touch_lfu
 from cacheapp.engine.expiry import expire_cycle
 from cacheapp.engine.latency import LatencyMonitor
 from cacheapp.engine.monitoring import note, show
@@ -61,8 +61,6 @@ _SUBSCRIBED_COMMANDS = frozenset(
 )  # fmt: skip
 _UNQUEUED_COMMANDS = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 
-# What an engine without keys is said to take: no limit below it can be kept.
-_EMPTY_BYTES = 512
 _KEYSPACE_FLAGS = frozenset({"readonly", "write"})
 # Below it are the commands that take the way of `shortcuts`, whose time nobody measures.
 _SHORTCUT_SECONDS_MAX = 0.0001
@@ -466,16 +464,11 @@ class Engine:
         slots = (db.slots.get(args[index]) for index in row.key_positions(args))
         return {slot: db.accesses[slot] for slot in slots if slot is not None}
 
-    def is_full(self) -> bool:
-        """Whether more memory is in use than `maxmemory` allows."""
-        limit: int = self.config["maxmemory"]
-        return 0 < limit < max(self.used_bytes, _EMPTY_BYTES)
-
     def _check_memory(self, session: Session, row: Command, queue: bool) -> None:
         """Evict down to the limit; raises OOM for what may need memory where that fails."""
         if self.used_bytes > self.config["maxmemory"]:
             self._evictor.make_room()
-        if not self.is_full():
+        if not is_full(self):
             return
         needs_memory = row.deny_oom or queue
         if row.name == "EXEC" and session.queue:

@@ -29,6 +29,8 @@ TINYLFU = "allkeys-tinylfu"
 Rank = Callable[["Database", int], float]
 Touch = Callable[["Database", int], None]
 
+# What an engine without keys is said to take: no limit below it can be kept.
+_EMPTY_BYTES = 512
 _POOL_SIZE = 64
 # Beyond it a larger maxmemory-samples changes nothing: the pool is in exact order long before.
 _SAMPLES_MAX = 64
@@ -60,6 +62,12 @@ def _soonest(database: Database, slot: int) -> float:
 
 
 _RANKS: dict[str, Rank] = {"lru": _unused, "lfu": _unpopular, "ttl": _soonest}
+
+
+def is_full(engine: Engine) -> bool:
+    """Whether more memory is in use than `maxmemory` allows."""
+    limit: int = engine.config["maxmemory"]
+    return 0 < limit < max(engine.used_bytes, _EMPTY_BYTES)
 
 
 class Evictor:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError, text
+from cacheapp.engine.eviction import is_full
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.scripting.bridge import Bridge
 from cacheapp.engine.scripting.sandbox import NO_LIMIT_SECONDS, Sandbox, source_of
@@ -203,7 +204,7 @@ class Functions:
         if read_only and not no_writes:
             raise CommandError("ERR Can not execute a script with write flag using *_ro command.")
         may_grow = no_writes or b"allow-oom" in function.flags
-        if not may_grow and self._engine.is_full():
+        if not may_grow and is_full(self._engine):
             raise CommandError(OUT_OF_MEMORY)
         sandbox = self._ready()
         # A new sandbox has loaded the libraries again.

@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import NO_SCRIPT, OUT_OF_MEMORY, CommandError, closing_text, text
+from cacheapp.engine.eviction import is_full
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.scripting.bridge import Bridge
 from cacheapp.engine.scripting.sandbox import Sandbox
@@ -107,7 +108,7 @@ class Scripts:
         """Run `script` for `caller`; its result in RESP3's shape, or CommandError."""
         sandbox = self._ready()
         assert self._bridge is not None
-        may_grow = not self._engine.is_full()
+        may_grow = not is_full(self._engine)
         if script.flags is not None:
             if read_only and "no-writes" not in script.flags:
                 raise CommandError(
