@@ -22,12 +22,12 @@ from benchmarks.settings import configure
 
 PARTS = (
     "engine", "redis", "clients", "commands", "asyncio", "scripts", "streams", "expiry", "memory",
-    "server", "eviction",
+    "account", "server", "eviction",
 )  # fmt: skip
 # Parts that compare with a redis-server.
 ON_REDIS = ("redis", "server")
 # What `--quick` leaves out: minutes, where the others take seconds.
-LONG = ("eviction", "memory")
+LONG = ("eviction", "memory", "account")
 
 
 @contextlib.contextmanager
@@ -66,6 +66,7 @@ def parts(
 ) -> dict[str, Callable[[], list[Row]]]:
     """What measures each part; to be called once Django is set up."""
     from benchmarks import (
+        account,
         caches,
         clients,
         commands,
@@ -87,6 +88,7 @@ def parts(
         "streams": lambda: streams.measure(quick=quick),
         "expiry": lambda: expiry.measure(quick=quick),
         "memory": lambda: memory.measure(url),
+        "account": account.rows,
         "server": lambda: front.measure(url or "", quick=quick),
         "eviction": lambda: eviction.rows(eviction.measure(recorded, quick=quick)),
     }

@@ -148,6 +148,9 @@ def parse_score_bound(raw: bytes) -> tuple[float, bool]:
     Redis is more lenient here than with scores: white space before the number, nothing at all
     (zero), and numbers out of range (infinity or zero) will do, and a NUL ends the text.
     """
+    usual = _USUAL.get(raw)
+    if usual is not None:
+        return float(usual), False
     exclusive = raw[:1] == b"("
     text = (raw[1:] if exclusive else raw).partition(b"\0")[0]
     value = _strtod(text.lstrip(b" \t\n\v\f\r")) if text else 0.0

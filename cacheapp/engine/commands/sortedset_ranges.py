@@ -75,6 +75,14 @@ class _Query:
 
 
 _ANY = _Query()
+_REVERSED = _Query(_RANK, reverse=True)
+_BY_SCORE = _Query(_SCORE, reverse=False)
+_BY_SCORE_REVERSED = _Query(_SCORE, reverse=True)
+# The same with scores, by identity: reading the options takes longer than most ranges.
+_SCORED = {
+    id(query): replace(query, with_scores=True)
+    for query in (_ANY, _REVERSED, _BY_SCORE, _BY_SCORE_REVERSED)
+}
 
 
 def _options(query: _Query, words: tuple[bytes, ...], *, storing: bool) -> _Query:
@@ -137,14 +145,18 @@ def _entries(found: SortedSet, query: _Query, bounds: Range) -> list[Entry]:
 def _read(ctx: Session, key: bytes, query: _Query, arguments: tuple[bytes, ...]) -> Reply:
     """ZRANGE and its relatives; `arguments` are both bounds and the options."""
     if len(arguments) > 2:
-        query = _options(query, arguments[2:], storing=False)
+        scored = _SCORED.get(id(query))
+        if scored is not None and len(arguments) == 3 and arguments[2].upper() == b"WITHSCORES":
+            query = scored
+        else:
+            query = _options(query, arguments[2:], storing=False)
     bounds = _bounds(query, arguments[0], arguments[1])
     found: SortedSet | None = ctx.db.read(key, SortedSet)
     if found is None:
         return []
     entries = _entries(found, query, bounds)
     if query.with_scores:
-        return Pairs([member, score] for score, member in entries)
+        return Pairs([[member, score] for score, member in entries])
     return [member for _, member in entries]
 
 
@@ -163,7 +175,7 @@ def zrange(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     summary="Returns a range of a sorted set by rank, from the highest score.", shaped=True,
 )  # fmt: skip
 def zrevrange(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
-    return _read(ctx, key, _Query(_RANK, reverse=True), arguments)
+    return _read(ctx, key, _REVERSED, arguments)
 
 
 @command(
@@ -172,7 +184,7 @@ def zrevrange(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     summary="Returns the members of a sorted set within a range of scores.", shaped=True,
 )  # fmt: skip
 def zrangebyscore(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
-    return _read(ctx, key, _Query(_SCORE, reverse=False), arguments)
+    return _read(ctx, key, _BY_SCORE, arguments)
 
 
 @command(
@@ -182,7 +194,7 @@ def zrangebyscore(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     shaped=True,
 )  # fmt: skip
 def zrevrangebyscore(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
-    return _read(ctx, key, _Query(_SCORE, reverse=True), arguments)
+    return _read(ctx, key, _BY_SCORE_REVERSED, arguments)
 
 
 @command(
