@@ -40,16 +40,20 @@ def rpop(ctx: Session, key: bytes, *count: bytes) -> Reply:
 
 def _pop(ctx: Session, key: bytes, count: tuple[bytes, ...], name: str, *, left: bool) -> Reply:
     """One element, or with a count a list of as many as there are."""
+    if not count:
+        value = ctx.db.edit(key, LIST)
+        if value is None:
+            return None
+        element = value.popleft() if left else value.pop()
+        ctx.db.removed_from(key, value, b"lpop" if left else b"rpop")
+        return element
     if len(count) > 1:
         raise wrong_arity(name)
-    wanted = parse_int(count[0], NEGATIVE_COUNT, low=0) if count else 1
+    wanted = parse_int(count[0], NEGATIVE_COUNT, low=0)
     value = ctx.db.edit(key, LIST)
     if value is None:
-        return NULL_ARRAY if count else None
-    if not wanted:
-        return []
-    elements = _take(ctx, key, value, wanted, left=left)
-    return elements if count else elements[0]
+        return NULL_ARRAY
+    return _take(ctx, key, value, wanted, left=left) if wanted else []
 
 
 def _take(ctx: Session, key: bytes, value: deque[bytes], count: int, *, left: bool) -> list[bytes]:
