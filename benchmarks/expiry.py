@@ -31,7 +31,8 @@ def _filled(keys: int, seconds: float) -> Engine:
     for number in range(keys):
         engine.execute(session, [b"SET", b"key:%d" % number, b"x"])
     draw, database = random.Random(1).random, engine.databases[0]
-    base_ms = int(time.time() * 1000) + 1000
+    # Late enough for none to be due before the last one is set.
+    base_ms = int(time.time() * 1000) + 1000 + keys // 250
     for key in database.slots:
         database.set_deadline(key, base_ms + int(draw() * seconds * 1000))
     return engine

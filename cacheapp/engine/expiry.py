@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 _STRETCH_SLOTS = 512
 _BUDGET_SECONDS = 0.001
-# Half of what the dead may be of all keys: those swept longest ago have the most of them.
-_DUE_SHARE_MAX = 0.05
+# A third of what the dead may be of all keys: those swept longest ago have the most of them.
+_DUE_SHARE_MAX = 0.03
 # From the beginning of a cycle that has not caught up to that of the next; and from which share of
 # dead keys on there is none.
 _REST_SECONDS = 0.003
-_BEHIND_SHARE = 0.08
+_BEHIND_SHARE = 0.05
 
 
 def expire_cycle(engine: Engine) -> float:
