@@ -127,7 +127,7 @@ def of_key_and_one(direct: DirectSession, command: str, whole: Method) -> Method
         try:
             reply = run(
                 key.encode() if type(key) is str else encoded(key),
-                argument if type(argument) is bytes else encoded(argument),
+                argument.encode() if type(argument) is str else encoded(argument),
             )
         except CommandError as error:
             raise reply_error(error) from None
@@ -149,8 +149,8 @@ def of_key_and_two(direct: DirectSession, command: str, whole: Method) -> Method
         try:
             reply = run(
                 key.encode() if type(key) is str else encoded(key),
-                first if type(first) is bytes else encoded(first),
-                second if type(second) is bytes else encoded(second),
+                first.encode() if type(first) is str else encoded(first),
+                second.encode() if type(second) is str else encoded(second),
             )
         except CommandError as error:
             raise reply_error(error) from None
@@ -192,13 +192,19 @@ def _of_many(least: int) -> Build:
         def method(*args: Any, **named: Any) -> Any:
             if named or len(args) < least:
                 return whole(*args, **named)
+            first = args[0]
             try:
+                if type(first) is str:
+                    first = first.encode()
+                elif type(first) is not bytes:
+                    first = encoded(first)
                 if len(args) == 1:
-                    reply = run(encoded(args[0]))
+                    reply = run(first)
                 elif len(args) == 2:
-                    reply = run(encoded(args[0]), encoded(args[1]))
+                    second = args[1]
+                    reply = run(first, second.encode() if type(second) is str else encoded(second))
                 else:
-                    reply = run(*map(encoded, args))
+                    reply = run(first, *map(encoded, args[1:]))
             except CommandError as error:
                 raise reply_error(error) from None
             except DataError:
