@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Deliver = Callable[[Reply], None]
 
 MUTED_ONCE, MUTED = 1, 2
+# An element of a reply: its type, its length, and two line ends.
+_ELEMENT_BYTES_MIN = 6
 
 
 class Front(Protocol):
@@ -156,6 +158,17 @@ class Session:
     def memory_bytes(self) -> int:
         """What the client's buffers take: those of its socket."""
         return 0 if self.front is None else self.front.memory_bytes()
+
+    def instead_of(self, elements: int) -> Reply:
+        """None, or what to answer where so many elements are surely beyond the output's hard limit.
+
+        Then the client is dropped, as it would be with the reply, before that is made.
+        """
+        hard, _, _ = self.engine.config["client-output-buffer-limit"][self.client_type]
+        if self.front is None or not 0 < hard < elements * _ELEMENT_BYTES_MIN:
+            return None
+        self.front.hang_up()
+        return [] if self.may_not_wait else NO_REPLY
 
     def may(self, allowed: str) -> bool:
         """Whether a switch of `no`, `yes` and `local` lets this client do what it guards."""

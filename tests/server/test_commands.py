@@ -174,3 +174,13 @@ def test_resp3_has_attributes_and_big_numbers() -> None:
             + text
             + b"\r\n",
         )
+
+
+@pytest.mark.parametrize("command", ["HRANDFIELD hash", "SRANDMEMBER set", "ZRANDMEMBER zset"])
+def test_a_reply_beyond_all_limits_is_not_made(command: str) -> None:
+    limits = "normal 1000000 0 0"
+    with RunningServer(client_output_buffer_limit=limits) as running, running.connect() as peer:
+        peer.ask(b"HSET hash a b\r\nSADD set a\r\nZADD zset 1 a\r\n", b":1\r\n" * 3)
+        peer.ask(b"%b -2\r\n" % command.encode(), b"*2\r\n$1\r\na\r\n$1\r\na\r\n")
+        peer.send(b"%b -999999999\r\n" % command.encode())
+        assert peer.rest() == b""

@@ -264,6 +264,8 @@ def hrandfield(ctx: Session, key: bytes, raw_count: bytes | None = None, *option
     found = _all_alive(ctx, key)
     if found is None or not count:
         return []
+    if (reply := ctx.instead_of(-count)) is not None:
+        return reply
     fields = found.random_fields(*picks(count))
     if with_values:
         held = found.as_mapping()

@@ -140,6 +140,8 @@ def srandmember(ctx: Session, key: bytes, raw_count: bytes | None = None, *optio
     found = ctx.db.read(key, Set)
     if found is None or not count:
         return []
+    if (reply := ctx.instead_of(-count)) is not None:
+        return reply
     return found.random_members(*picks(count))
 
 

@@ -232,6 +232,8 @@ def zrandmember(ctx: Session, key: bytes, raw_count: bytes | None = None, *optio
     found = ctx.db.read(key, SortedSet)
     if found is None or not count:
         return []
+    if (reply := ctx.instead_of(-count)) is not None:
+        return reply
     entries = found.random_entries(*picks(count))
     if with_scores:
         return Pairs([member, score] for score, member in entries)
