@@ -134,13 +134,19 @@ def hot_mget(direct: DirectSession, whole_mget: Method) -> Method:
     """Return ``mget(keys)``."""
     fast_mget, encode, decode = mgetter(direct.session), direct.encode, direct.decode
     raw = not direct.connection.encoder.decode_responses
+    utf8 = direct.connection.is_utf8
+
+    def encoded(key: Any) -> bytes:
+        return key if type(key) is bytes else encode((b"-", key))[1]
 
     def mget(keys: Any, *args: Any) -> Any:
         """Return the strings at ``keys``, None where there is none. Raises ResponseError."""
         if args or not keys or type(keys) not in (list, tuple):
             return whole_mget(keys, *args)
         try:
-            reply = fast_mget(encode((b"-", *keys))[1:])
+            reply = fast_mget(
+                [key.encode() if utf8 and type(key) is str else encoded(key) for key in keys]
+            )
         except CommandError as error:
             raise reply_error(error) from None
         return reply if raw else decode(reply)
