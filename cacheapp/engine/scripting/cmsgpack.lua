@@ -5,7 +5,7 @@ local double_bytes, bytes_double = ...
 
 -- Tables nested deeper than this are packed as nil.
 local NESTING_MAX = 16
-local char, floor = string.char, math.floor
+local byte, char, floor = string.byte, string.char, math.floor
 
 local function big_endian(value, size)
     local bytes = {}
@@ -18,7 +18,8 @@ end
 
 -- `forms`: greatest count, first byte, bytes of the count that follow it.
 local function header(count, forms)
-    for _, form in ipairs(forms) do
+    for index = 1, #forms do
+        local form = forms[index]
         local most, first, size = form[1], form[2], form[3]
         if count <= most then
             if size == 0 then
@@ -39,6 +40,9 @@ local POSITIVE = { { 127, 0, 0 }, { 255, 0xcc, 1 }, { 65535, 0xcd, 2 }, { BIN32,
 local function integer(value)
     if value >= 2 ^ 32 then
         return char(0xcf) .. big_endian(value, 8)
+    elseif value >= 2 ^ 16 then
+        local high, low = floor(value / 65536), value % 65536
+        return char(0xce, floor(high / 256), high % 256, floor(low / 256), low % 256)
     elseif value >= 0 then
         return header(value, POSITIVE)
     elseif value >= -32 then
@@ -126,13 +130,15 @@ local function take(data, at, size)
 end
 
 local function unsigned(data, at, size)
-    local text
-    text, at = take(data, at, size)
-    local value = 0
-    for index = 1, size do
-        value = value * 256 + text:byte(index)
+    local last = at + size - 1
+    if last > #data then
+        error("Missing bytes in input.")
     end
-    return value, at
+    local value = 0
+    for index = at, last do
+        value = value * 256 + byte(data, index)
+    end
+    return value, last + 1
 end
 
 local function signed(data, at, size)
@@ -206,8 +212,11 @@ local READERS = {
 }
 
 function unpack_value(data, at)
-    local first
-    first, at = unsigned(data, at, 1)
+    local first = byte(data, at)
+    if not first then
+        error("Missing bytes in input.")
+    end
+    at = at + 1
     if first < 0x80 then
         return first, at
     elseif first < 0x90 then

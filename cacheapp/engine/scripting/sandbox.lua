@@ -25,7 +25,7 @@ local co = coroutine
 -- Instructions between two looks at the clock: few once much memory is in use, since one
 -- instruction can then copy a large string.
 local HOOK_COUNT, HOOK_COUNT_LARGE = 200, 20
-local LARGE_KILOBYTES = 8 * 1024
+local LARGE_KILOBYTES = 32 * 1024
 -- Elements above which a function of the table library is not a matter of one instruction.
 local LONG_TABLE = 5000
 local LONG_TEXT = 100000
