@@ -1,8 +1,8 @@
-"""Four methods beside redis-py's, bytes in and bytes out, that all our clients have.
+"""Five methods beside redis-py's, bytes in and bytes out, that all our clients have.
 
 A cache that makes its own keys and values has no use for redis-py's argument types, options and
-decoding. These are GET, MGET and SET with a deadline without them; an engine's client replaces
-them by functions for its session (see ``hot``), which is what they are for.
+decoding. These are GET, MGET, SET with a deadline and HGETALL without them; an engine's client
+replaces them by functions for its session (see ``hot``), which is what they are for.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ class ByteCommands:
     def fetch_many(self: Any, keys: Sequence[bytes]) -> Any:
         """Return the strings at ``keys`` (at least one) as a list, None for a missing one."""
         return self.execute_command("MGET", *keys, **self._undecoded())
+
+    def fetch_fields(self: Any, key: bytes) -> Any:
+        """Return the hash at ``key`` as a new dict; an empty one where there is none."""
+        return self.execute_command("HGETALL", key, **self._undecoded())
 
     def store(self: Any, key: bytes, value: bytes, ttl_ms: int) -> Any:
         """Bind ``key`` to a string that is due in ``ttl_ms`` milliseconds; 0 is never.

@@ -15,6 +15,7 @@ from redis._parsers.helpers import get_response_callbacks
 from cacheapp.clients.decoding import reply_error
 from cacheapp.clients.direct import DirectSession
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.hashshortcuts import fields_getter, fields_setter
 from cacheapp.engine.native import updater
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
@@ -24,7 +25,7 @@ __all__ = ["HOT_COMMANDS", "hot_commands"]
 
 HOT_COMMANDS = (
     *("get", "set", "mget"),
-    *("fetch", "fetch_many", "store", "store_many", "update"),
+    *("fetch", "fetch_fields", "fetch_many", "store", "store_many", "update", "set_fields"),
 )
 
 Method = Callable[..., Any]
@@ -44,6 +45,7 @@ def hot_commands(
     """
     found = byte_commands(direct)
     found["update"] = updater(direct.session, whole_update)
+    found["set_fields"] = fields_setter(direct.session)
     if direct.callback("GET") is None:
         found["get"] = hot_get(direct)
     if direct.callback("SET") is _SET_CALLBACK:
@@ -54,7 +56,7 @@ def hot_commands(
 
 
 def byte_commands(direct: DirectSession) -> dict[str, Method]:
-    """Return the four methods of ``bytelevel`` as functions for one session.
+    """Return the methods of ``bytelevel`` as functions for one session.
 
     They are the engine's shortcuts themselves, with redis-py's exceptions: no call lies between.
     """
@@ -66,11 +68,17 @@ def byte_commands(direct: DirectSession) -> dict[str, Method]:
         except CommandError as error:
             raise reply_error(error) from None
 
+    def fields(key: bytes) -> dict[bytes, bytes]:
+        reply = translated(session, [b"HGETALL", key])
+        # RESP2 has no dicts.
+        return reply if type(reply) is dict else dict(zip(reply[::2], reply[1::2], strict=True))
+
     def store_many(pairs: Iterable[tuple[bytes, bytes]], ttl_ms: int) -> None:
         direct.set_strings(pairs, ttl_ms or None)
 
     return {
         "fetch": getter(session, translated),
+        "fetch_fields": fields_getter(session, fields),
         "fetch_many": mgetter(session, translated),
         "store": setter(session, translated),
         "store_many": store_many,

@@ -40,6 +40,13 @@ class NativeScripts:
         """Run a script that is about the one string at ``key``; the hot form of ``run_script``."""
         return self.run_script(script, (key,), arguments)
 
+    def set_fields(self, key: bytes, pairs: Sequence[bytes], ttl_ms: int) -> Any:
+        """If there is a hash at ``key``, set fields and values, given in turn, and its deadline.
+
+        Returns whether there was one, or None where this client does no such thing now and the
+        caller's script has to.
+        """
+
 
 class Script:
     """A Lua script and its native form. ``text`` is its source.

@@ -86,6 +86,7 @@ class Stats:
         "expired_keys",
         "expired_subkeys",
         "fast_gets",
+        "fast_hgetalls",
         "fast_mgets",
         "fast_sets",
         "keyspace_hits",
@@ -119,9 +120,10 @@ class Stats:
         self.evicted_clients = 0
         self.expire_cycle_ms = 0.0
         self.lazily_freed = 0
-        # Counted by `shortcuts` and `native`; `settle` folds them into the counters of GET, MGET,
-        # SET and EVALSHA.
+        # Counted by the shortcuts and `native`; `settle` folds them into the counters of GET,
+        # HGETALL, MGET, SET and EVALSHA.
         self.fast_gets = 0
+        self.fast_hgetalls = 0
         self.fast_mgets = 0
         self.fast_sets = 0
         self.native_scripts = 0
@@ -151,14 +153,15 @@ class Stats:
 
     def settle(self) -> None:
         """Fold what the shortcuts counted into the counters; to be called before printing any."""
-        self.keyspace_hits += self.fast_gets
+        self.keyspace_hits += self.fast_gets + self.fast_hgetalls
         for name, count in (
             ("get", self.fast_gets), ("mget", self.fast_mgets), ("set", self.fast_sets),
-            ("evalsha", self.native_scripts),
+            ("hgetall", self.fast_hgetalls), ("evalsha", self.native_scripts),
         ):  # fmt: skip
             if count:
                 self.command(name).count_untimed(count)
         self.fast_gets = self.fast_mgets = self.fast_sets = self.native_scripts = 0
+        self.fast_hgetalls = 0
         for stat in self.commands.values():
             stat.settle()
 
@@ -171,6 +174,7 @@ class Stats:
     def commands_processed(self) -> int:
         """Commands executed, of any kind."""
         fast = self.fast_gets + self.fast_mgets + self.fast_sets + self.native_scripts
+        fast += self.fast_hgetalls
         return fast + sum(stat.calls for stat in self.commands.values())
 
     def sample(self, now: float) -> None:

@@ -1,9 +1,12 @@
 """The dict behind a session: values opened when they are asked for, and what changed.
 
 A session is a hash on the server, a field a key. Most requests look at one or two of its values, so
-a value stays sealed until somebody wants it. What has to be written is found by comparing: of each
-value that was opened its form when loaded with its form now, so that a list which was changed in
-place is noticed, and a value set to what it was is not written.
+a value stays sealed until somebody wants it. What has to be written is found by sealing anew what
+may be another value than the stored one (what was assigned, and what can be changed in place, as a
+list can) and comparing: a value that was set to what it was is not written.
+
+`Fields` is for signed fields, whose names can be read. `HiddenFields` is for what has encrypted
+fields, or gets them: names are inside the seals, so all are opened at once.
 
 Left out on purpose: merging inside a value. Two requests that change one key are two writers of one
 value, and the last one's stays, whole.
@@ -11,149 +14,103 @@ value, and the last one's stays, whole.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from django.contrib.sessions.serializers import JSONSerializer
-
-from cacheapp.sessions.crypto import Sealer
+from cacheapp.sessions.coder import Coder, text_key
 
 logger = logging.getLogger("django.security.SuspiciousSession")
 
-# The first byte of a body: text as it is, or whatever SESSION_SERIALIZER makes of a value.
-_TEXT, _SERIALIZED = b"s", b"v"
-# The first byte of a field's name: a key as it is, or hidden, its name inside the seal.
+# The first byte of a field's name: a key as it is, or hidden, its name inside the seal. Alone, the
+# latter is a field that says that there may be hidden ones.
 PLAIN, HIDDEN = b".", b"~"
-_NOT_GIVEN = object()
+# Values of these types cannot be changed in place.
+_FIXED: Final = frozenset({str, int, float, bool, type(None)})
+_NOT_GIVEN: Final = object()
 
 
-class Coder:
-    """Turns keys and values into fields and back, for one session at one place."""
+def fields_of(coder: Coder, place: bytes, stored: dict[bytes, bytes]) -> Fields:
+    """Return the dict of what is stored at ``place``, without the fields that are not keys.
 
-    __slots__ = ("_sealer", "_serializer", "place")
-
-    def __init__(self, sealer: Sealer, serializer: Any, place: bytes) -> None:
-        self._sealer = sealer
-        self._serializer = serializer
-        self.place = place
-
-    @property
-    def encrypts(self) -> bool:
-        """Whether what is new is encrypted."""
-        return self._sealer.encrypts
-
-    def body(self, value: Any) -> bytes:
-        """A value's form, before it is sealed. Raises what the serializer raises."""
-        kind = value.__class__
-        if kind is str:
-            return _TEXT + value.encode("utf-8", "surrogatepass")
-        if kind is int and self._serializer.__class__ is JSONSerializer:
-            return b"v%d" % value  # what it makes of an int
-        dumped: bytes = self._serializer.dumps(value)
-        return _SERIALIZED + dumped
-
-    def value(self, body: bytes) -> Any:
-        """The value whose form is ``body``."""
-        if body[:1] == _TEXT:
-            return body[1:].decode("utf-8", "surrogatepass")
-        return self._serializer.loads(body[1:])
-
-    def field(self, name: str) -> bytes:
-        """The name of a key's field."""
-        if not self._sealer.encrypts:
-            return PLAIN + name.encode("utf-8", "surrogatepass")
-        place = self.place.decode("latin-1")
-        return HIDDEN + self._sealer.hidden(f"{place}:{name}").encode()
-
-    def seal(self, name: str, field: bytes, body: bytes) -> bytes:
-        """A body as the value of ``field``, which is ``name``'s."""
-        if self._sealer.encrypts:
-            raw_name = name.encode("utf-8", "surrogatepass")
-            body = b"%d:" % len(raw_name) + raw_name + body
-        return self._sealer.seal(self.place + field, body)
-
-    def open(self, field: bytes, raw: bytes) -> bytes | None:
-        """A field's body; None, and a line in the log, for what this site did not write there."""
-        body = self._sealer.open(self.place + field, raw)
-        if body is None:
-            logger.warning("Session data corrupted")
-        return body
-
-    def hidden(self, field: bytes, raw: bytes) -> tuple[str, bytes] | None:
-        """Name and body of a hidden field."""
-        found = self.open(field, raw)
-        if found is None:
-            return None
-        size, _, rest = found.partition(b":")
-        length = int(size)
-        return rest[:length].decode("utf-8", "surrogatepass"), rest[length:]
+    ``stored`` belongs to it from then on.
+    """
+    if coder.encrypts or HIDDEN in stored:
+        return HiddenFields(coder, place, stored)
+    return Fields(coder, place, stored)
 
 
 class Fields(dict[str, Any]):
-    """A session's keys and values.
+    """A session's keys and values, at ``place``: the key of its hash."""
 
-    ``stored`` are the fields as they came from the server, without those that are not keys.
-    """
+    __slots__ = ("_gone", "_suspects", "coder", "place", "raw")
 
-    __slots__ = ("_bodies", "_gone", "_sealed", "_stale", "coder")
-
-    def __init__(self, coder: Coder, stored: dict[bytes, bytes]) -> None:
+    def __init__(self, coder: Coder, place: bytes, raw: dict[bytes, bytes]) -> None:
         self.coder = coder
-        # Keys that nobody has asked for yet, and the bodies of those that somebody has.
-        self._sealed: dict[str, bytes] = {}
-        self._bodies: dict[str, bytes] = {}
-        self._gone: set[str] = set()
-        # Fields in another form than new ones get: they go when their key is written.
-        self._stale: dict[str, bytes] = {}
-        for field, raw in stored.items():
-            if field[:1] == PLAIN:
-                self._sealed[field[1:].decode("utf-8", "surrogatepass")] = raw
-            elif field[:1] == HIDDEN and (found := coder.hidden(field, raw)) is not None:
-                name, body = found
-                self._bodies[name] = body
-                dict.__setitem__(self, name, coder.value(body))
-                if coder.field(name) != field:
-                    self._stale[name] = field
-        if self._sealed and coder.encrypts:
-            self._stale.update({name: PLAIN + name.encode() for name in self._sealed})
+        self.place = place
+        #: What is stored, as far as this request knows.
+        self.raw = raw
+        # Keys whose values may be others than what is stored, in order.
+        self._suspects: dict[str, None] = {}
+        # Fields to delete.
+        self._gone: set[bytes] = set()
 
-    def _open(self, name: str) -> bool:
-        """Open one key. Whether it is there."""
-        raw = self._sealed.pop(name, None)
+    def new_field(self, name: str) -> bytes:
+        """The field that a key is written to."""
+        try:
+            return PLAIN + name.encode()
+        except (AttributeError, UnicodeEncodeError):
+            return PLAIN + text_key(name).encode("utf-8", "surrogatepass")
+
+    def _field(self, name: str) -> bytes:
+        return self.new_field(name)
+
+    def __missing__(self, name: str) -> Any:
+        raw = None
+        if name.__class__ is str:
+            field = self.new_field(name)
+            raw = self.raw.get(field)
         if raw is None:
-            return dict.__contains__(self, name)
-        body = self.coder.open(PLAIN + name.encode("utf-8", "surrogatepass"), raw)
+            raise KeyError(name)
+        coder = self.coder
+        body = coder.sealer.open(self.place + field, raw)
         if body is None:
-            self._gone.add(name)
-            return False
-        self._bodies[name] = body
-        dict.__setitem__(self, name, self.coder.value(body))
-        return True
+            logger.warning("Session data corrupted")
+            del self.raw[field]
+            self._gone.add(field)
+            raise KeyError(name)
+        value = coder.value(body)
+        dict.__setitem__(self, name, value)
+        if value.__class__ not in _FIXED:
+            self._suspects[name] = None
+        return value
 
     def open_all(self) -> None:
         """Open every key."""
-        for name in list(self._sealed):
-            self._open(name)
+        for field in list(self.raw):
+            name = field[1:].decode("utf-8", "surrogatepass")
+            if field[:1] == PLAIN and not dict.__contains__(self, name):
+                try:
+                    self.__missing__(name)
+                except KeyError:
+                    continue  # somebody else's, and in the log
 
     # Reading
-
-    def __missing__(self, name: str) -> Any:
-        if name in self._sealed and self._open(name):
-            return dict.__getitem__(self, name)
-        raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
         if dict.__contains__(self, name):
             return True
-        return name in self._sealed and self._open(str(name))
+        try:
+            self.__missing__(name)  # type: ignore[arg-type]
+        except KeyError:
+            return False
+        return True
 
     def get(self, name: str, default: Any = None) -> Any:
         """As dict's."""
-        if name in self._sealed:
-            self._open(name)
-        return dict.get(self, name, default)
+        if name in self:
+            return self[name]
+        return default
 
     def __len__(self) -> int:
         self.open_all()
@@ -166,11 +123,25 @@ class Fields(dict[str, Any]):
         self.open_all()
         return dict.__iter__(self)
 
+    def __reversed__(self) -> Iterator[str]:
+        self.open_all()
+        return dict.__reversed__(self)
+
     def __eq__(self, other: object) -> bool:
         self.open_all()
         return dict.__eq__(self, other)
 
     __hash__ = None
+
+    def __repr__(self) -> str:
+        self.open_all()
+        return dict.__repr__(self)
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
 
     def keys(self) -> Any:
         """As dict's."""
@@ -189,36 +160,40 @@ class Fields(dict[str, Any]):
 
     def copy(self) -> dict[str, Any]:
         """A plain dict of everything."""
-        self.open_all()
-        return dict(dict.items(self))
+        return dict(self.items())
 
     # Changing
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if name in self._sealed:
-            self._open(name)  # to see at the end whether it is another value
         dict.__setitem__(self, name, value)
+        self._suspects[name] = None
 
     def __delitem__(self, name: str) -> None:
-        if self._sealed.pop(name, None) is None:
-            dict.__delitem__(self, name)
-        self._gone.add(name)
+        if name not in self:
+            raise KeyError(name)
+        field = self._field(name)
+        self.raw.pop(field, None)
+        self._gone.add(field)
+        self._suspects.pop(name, None)
+        dict.__delitem__(self, name)
 
     def pop(self, name: str, default: Any = _NOT_GIVEN) -> Any:
         """As dict's."""
-        if name not in self:
-            if default is _NOT_GIVEN:
-                raise KeyError(name)
-            return default
-        self._gone.add(name)
-        return dict.pop(self, name)
+        if name in self:
+            value = self[name]
+            del self[name]
+            return value
+        if default is _NOT_GIVEN:
+            raise KeyError(name)
+        return default
 
     def popitem(self) -> tuple[str, Any]:
         """As dict's."""
         self.open_all()
-        name, value = dict.popitem(self)
-        self._gone.add(name)
-        return name, value
+        name = next(dict.__reversed__(self), None)
+        if name is None:
+            raise KeyError("popitem(): dictionary is empty")
+        return name, self.pop(name)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         """As dict's."""
@@ -231,62 +206,141 @@ class Fields(dict[str, Any]):
         for name, value in dict(*others, **more).items():
             self[name] = value
 
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
     def clear(self) -> None:
         """As dict's."""
-        for name in [*self._sealed, *dict.keys(self)]:
-            self._gone.add(name)
-        self._sealed.clear()
-        dict.clear(self)
+        for name in list(self):
+            del self[name]
 
     # Saving
 
-    def changes(self) -> tuple[dict[str, bytes], list[bytes]]:
-        """The keys to write with their bodies, and the fields to delete; see ``saved``."""
-        coder, written = self.coder, {}
-        for key, value in dict.items(self):
-            name = key if key.__class__ is str else text_key(key)
-            body = coder.body(value)
-            if self._bodies.get(name) != body or name in self._stale:
-                written[name] = body
-        deleted = [
-            coder.field(name)
-            for name in self._gone
-            if not dict.__contains__(self, name) and name not in written
-        ]
-        deleted += [field for name, field in self._stale.items() if name not in self._sealed]
-        return written, deleted
+    def changes(self) -> tuple[list[bytes], list[bytes]]:
+        """The fields to set, each followed by its value, and the fields to delete."""
+        coder, place, raw = self.coder, self.place, self.raw
+        pairs: list[bytes] = []
+        for key in self._suspects:
+            field = self.new_field(key)
+            sealed = coder.sealer.seal(place + field, coder.body(dict.__getitem__(self, key)))
+            if raw.get(field) != sealed:
+                pairs.append(field)
+                pairs.append(sealed)
+        if self._gone:
+            return pairs, sorted(self._gone.difference(pairs[::2]))
+        return pairs, []
 
-    def saved(self, written: dict[str, bytes]) -> None:
-        """Take it that ``changes`` have been written."""
-        self._bodies.update(written)
-        for name in self._gone:
-            self._bodies.pop(name, None)
+    def saved(self, pairs: list[bytes]) -> None:
+        """Take it that what ``changes`` returned has been done."""
+        if len(pairs) == 2:
+            self.raw[pairs[0]] = pairs[1]
+        else:
+            self.raw.update(zip(pairs[::2], pairs[1::2], strict=True))
         self._gone.clear()
-        self._stale = {name: field for name, field in self._stale.items() if name in self._sealed}
 
-    def sealed_by(self, coder: Coder) -> dict[bytes, bytes]:
-        """Every field with its value as it stood when it was loaded, sealed anew by ``coder``."""
+    def resealed(self, place: bytes) -> dict[bytes, bytes]:
+        """Every field with its value as it stood when it was loaded, for another place."""
         self.open_all()
-        named = [(name, coder.field(name), body) for name, body in self._bodies.items()]
-        return {field: coder.seal(name, field, body) for name, field, body in named}
+        sealer = self.coder.sealer
+        bodies = {field: sealer.open(self.place + field, raw) for field, raw in self.raw.items()}
+        return {
+            field: sealer.seal(place + field, body)
+            for field, body in bodies.items()
+            if body is not None
+        }
 
-    def moved(self, coder: Coder) -> None:
-        """Take it that what was loaded stands at the place of ``coder`` now."""
-        if coder.place == self.coder.place:
-            return
-        self.open_all()
-        self.coder = coder
-        self._stale.clear()
-
-    def all_bodies(self) -> dict[str, bytes]:
-        """Every key with its present body."""
-        self.open_all()
-        return {text_key(key): self.coder.body(value) for key, value in dict.items(self)}
+    def moved(self, place: bytes) -> None:
+        """Take it that what was loaded stands at ``place`` now."""
+        if place != self.place:
+            self.raw = self.resealed(place)
+            self.place = place
 
 
-def text_key(key: Any) -> str:
-    """A key as text: what JSON makes of it, since a session read back has such keys anyway."""
-    if isinstance(key, str):
-        return key
-    found: str = next(iter(json.loads(json.dumps({key: 0}))))
-    return found
+class HiddenFields(Fields):
+    """Fields whose names may be hidden; those in another form than new ones get are rewritten."""
+
+    __slots__ = ("_found", "_pending")
+
+    def __init__(self, coder: Coder, place: bytes, raw: dict[bytes, bytes]) -> None:
+        super().__init__(coder, place, {})
+        # Field and body of each key, as stored.
+        self._found: dict[str, tuple[bytes, bytes]] = {}
+        self._pending: Mapping[str, tuple[bytes, bytes]] = {}
+        for field, sealed in raw.items():
+            opened = None
+            if field[:1] == PLAIN:
+                body = coder.sealer.open(place + field, sealed)
+                name = field[1:].decode("utf-8", "surrogatepass")
+                opened = None if body is None else (name, body)
+            elif field == HIDDEN:
+                continue
+            elif field[:1] == HIDDEN:
+                opened = coder.open_hidden(place + field, sealed)
+            if opened is None:
+                logger.warning("Session data corrupted")
+                self._gone.add(field)
+                continue
+            name, body = opened
+            self._found[name] = field, body
+            dict.__setitem__(self, name, coder.value(body))
+
+    def _field(self, name: str) -> bytes:
+        found = self._found.get(name)
+        return self.new_field(name) if found is None else found[0]
+
+    def new_field(self, name: str) -> bytes:
+        """See Fields."""
+        return self._field_at(self.place, name)
+
+    def _field_at(self, place: bytes, name: str) -> bytes:
+        if self.coder.encrypts:
+            return HIDDEN + self.coder.hidden_name(place, text_key(name))
+        return super().new_field(name)
+
+    def _seal(self, place: bytes, name: str, body: bytes) -> tuple[bytes, bytes]:
+        field = self._field_at(place, name)
+        return field, self.coder.seal_named(place + field, text_key(name), body)
+
+    def changes(self) -> tuple[list[bytes], list[bytes]]:
+        """See Fields."""
+        pairs: list[bytes] = []
+        gone, pending = set(self._gone), {}
+        for key, value in dict.items(self):
+            name, body = text_key(key), self.coder.body(value)
+            found, field = self._found.get(name), self.new_field(name)
+            if found == (field, body):
+                continue
+            pending[name] = field, body
+            pairs += self._seal(self.place, name, body)
+            if found is not None:
+                gone.add(found[0])
+        self._pending = pending
+        if pairs and self.coder.encrypts:
+            # Each time: another request may have emptied the session meanwhile.
+            pairs += (HIDDEN, b"")
+        return pairs, sorted(gone.difference(pairs[::2]))
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self._found.pop(text_key(name), None)
+
+    def saved(self, pairs: list[bytes]) -> None:
+        """See Fields."""
+        self._found.update(self._pending)
+        self._pending = {}
+        self._gone.clear()
+        self._suspects.clear()
+
+    def resealed(self, place: bytes) -> dict[bytes, bytes]:
+        """See Fields."""
+        mark = {HIDDEN: b""} if self.coder.encrypts else {}
+        sealed = (self._seal(place, name, body) for name, (_, body) in self._found.items())
+        return {**mark, **dict(sealed)}
+
+    def moved(self, place: bytes) -> None:
+        """See Fields."""
+        self._found = {
+            name: (self._field_at(place, name), body) for name, (_, body) in self._found.items()
+        }
+        self.place = place

@@ -13,6 +13,7 @@ from django.dispatch import receiver
 
 from cacheapp import conf
 from cacheapp.cache.servers import Server, server_of
+from cacheapp.sessions.coder import Coder
 from cacheapp.sessions.crypto import Sealer
 from cacheapp.sessions.settings import SessionSettings, session_settings
 
@@ -28,10 +29,28 @@ class State:
         self.server: Server = server_of(self.settings.alias)
         self.sealer = Sealer(conf.secret_keys(), encrypts=self.settings.encrypts)
         self.serializer: Any = conf.session_serializer()
-        self.cookie_age_s = conf.session_cookie_age()
+        self.coder = Coder(self.sealer, self.serializer)
+        settings = self.settings
+        #: Whether a load is no more than to ask the server, once.
+        self.loads_plainly = not (self.sealer.has_fallbacks or settings.reads_elsewhere)
+        #: Whether a save may be no more than to set fields, in this process.
+        self.saves_plainly = (
+            self.loads_plainly and self.server.in_process and settings.lifetime_s is None
+        )
+        self.seen_ms = settings.seen_s * 1000
         #: What the keys of sessions begin with.
         self.head = f"{self.server.prefix}:session:".encode()
         self._names: dict[str, str] = {}
+        #: Keys on the server by session key, made by `key_of`.
+        self.keys: dict[str, bytes] = {}
+
+    def key_of(self, session_key: str) -> bytes:
+        """Return the server's key of a session."""
+        key = self.key(self.name(session_key))
+        if len(self.keys) >= _KEYS_KEPT:
+            self.keys.clear()
+        self.keys[session_key] = key
+        return key
 
     def name(self, session_key: str) -> str:
         """Return the name in the store of ``session_key``: a hash of it."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from operator import methodcaller
+from operator import attrgetter, methodcaller
 from time import time
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from django.utils.crypto import get_random_string
 from cacheapp.cache.servers import SERVER_ERRORS
 from cacheapp.cache.steps import Steps, adrive, drive, run_script
 from cacheapp.sessions import elsewhere, places
-from cacheapp.sessions.fields import Coder, Fields
+from cacheapp.sessions.fields import Fields, fields_of
 from cacheapp.sessions.meta import ADDRESS_MAX, META_FIELD, USER_AGENT_MAX, Meta, seen_ms
 from cacheapp.sessions.scripts import CYCLE, SAVE
 from cacheapp.sessions.signals import session_revoked
@@ -38,6 +38,12 @@ from cacheapp.sessions.signals import session_revoked
 #: Attempts to find a free key, or to move a session that others are writing to.
 ATTEMPTS_MAX: Final = 100
 _KEY_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+#: SessionBase's name for the key that holds a session's own expiry.
+_EXPIRY: Final = "_session_expiry"
+# Their fields, and that of the key that says whose session it is, where names are not hidden.
+_EXPIRY_FIELD: Final = b"." + _EXPIRY.encode()
+_USER_FIELD: Final = b"." + SESSION_KEY.encode()
 
 Client = Callable[[], tuple[str, str]]
 
@@ -53,6 +59,8 @@ class SessionStore(SessionBase):
     modified = False
     #: Gives address and user agent of whoever uses the session; the middleware sets it.
     client: Client | None = None
+    _session_cache: Any
+    _own_key: str | None
     # Whether what is saved takes the place of everything (after clear()).
     _replaces = False
     # What was loaded beside the keys, and under which name where that is not its key's any more.
@@ -62,6 +70,40 @@ class SessionStore(SessionBase):
     def __init__(self, session_key: str | None = None) -> None:
         # SessionBase's imports the serializer each time.
         self._session_key = session_key
+
+    def _set_session_key(self, value: str | None) -> None:
+        self._own_key = value if self._validate_session_key(value) else None  # type: ignore[attr-defined]
+
+    # SessionBase's have a method behind a property behind a property.
+    session_key = property(attrgetter("_own_key"))
+    _session_key = property(attrgetter("_own_key"), _set_session_key)
+
+    def __getitem__(self, name: str) -> Any:
+        self.accessed = True
+        # Looking is cheaper than failing, and before it has loaded there is no such attribute.
+        held = self.__dict__.get("_session_cache")
+        return (self._get_session() if held is None else held)[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.accessed = self.modified = True
+        held = self.__dict__.get("_session_cache")
+        (self._get_session() if held is None else held)[name] = value
+
+    def _get_session(self, no_load: bool = False) -> Any:
+        self.accessed = True
+        held = self.__dict__.get("_session_cache")
+        if held is None:
+            held = self._session_cache = self._new_fields() if no_load else self.load()
+        return held
+
+    async def _aget_session(self, no_load: bool = False) -> Any:
+        self.accessed = True
+        held = self.__dict__.get("_session_cache")
+        if held is None:
+            held = self._session_cache = self._new_fields() if no_load else await self.aload()
+        return held
+
+    _session = property(_get_session)
 
     @property
     def serializer(self) -> Any:
@@ -84,32 +126,35 @@ class SessionStore(SessionBase):
 
     def load(self) -> Fields:
         """Return the session's data; where it does not exist, nothing, and its key is forgotten."""
-        session_key = self.session_key
+        session_key = self._own_key
         if session_key is None:
             return self._nothing()
         state = places.state()
         server = state.server
-        if server.outages.is_open or state.sealer.has_fallbacks:
-            found: Fields | None = self._run(self._load())
-        else:
+        if state.loads_plainly and not server.outages.is_open:
             # What most loads come to, written out.
-            key = state.key(state.name(session_key))
+            key = state.keys.get(session_key) or state.key_of(session_key)
             try:
-                stored = server.client().hgetall(key)
+                stored = server.client().fetch_fields(key)
             except SERVER_ERRORS as error:
                 server.outages.failed(error, writes=False)
                 raise
             found = self._taken(key, stored)
+            return self._nothing() if found is None else found
+        found = self._run(self._load())
         if found is None and state.settings.reads_elsewhere:
             found = self._adopted(elsewhere.load(self))
         return self._nothing() if found is None else found
 
     async def aload(self) -> Fields:
         """See load()."""
-        if self.session_key is None:
+        if self._own_key is None:
             return self._nothing()
+        state = places.state()
+        if state.server.in_process and state.loads_plainly:
+            return self.load()
         found: Fields | None = await self._arun(self._load())
-        if found is None and places.state().settings.reads_elsewhere:
+        if found is None and state.settings.reads_elsewhere:
             found = await self._aadopted(await elsewhere.aload(self))
         return self._nothing() if found is None else found
 
@@ -119,7 +164,7 @@ class SessionStore(SessionBase):
         state = places.state()
         for name in state.sealer.hashes(session_key):
             key = state.key(name)
-            stored = yield methodcaller("hgetall", key)
+            stored = yield methodcaller("fetch_fields", key)
             if stored:
                 if name != state.name(session_key):
                     self._older_name = name
@@ -128,15 +173,15 @@ class SessionStore(SessionBase):
 
     def _taken(self, key: bytes, stored: dict[bytes, bytes]) -> Fields | None:
         # Without that field it is not a session of ours.
-        self._raw_meta = stored.pop(META_FIELD, None)
-        return None if self._raw_meta is None else Fields(self._coder(key), stored)
+        raw_meta = self._raw_meta = stored.pop(META_FIELD, None)
+        return None if raw_meta is None else fields_of(places.state().coder, key, stored)
 
     def _nothing(self) -> Fields:
-        self._session_key = None
+        self._own_key = None
         return self._new_fields()
 
     def _new_fields(self) -> Fields:
-        return Fields(self._coder(self._key() if self.session_key else b""), {})
+        return fields_of(places.state().coder, self._key() if self._own_key else b"", {})
 
     def _adopted(self, data: dict[str, Any] | None) -> Fields | None:
         """Take what another store had, under the same key, as a new session of ours."""
@@ -175,31 +220,60 @@ class SessionStore(SessionBase):
     def _key(self) -> bytes:
         return places.state().key(self.store_name())
 
-    def _coder(self, key: bytes) -> Coder:
-        state = places.state()
-        return Coder(state.sealer, state.serializer, key)
-
     # Saving
 
     def save(self, must_create: bool = False) -> None:
         """Write what changed. Raises CreateError, UpdateError as Django has them."""
-        if self.session_key is None:
+        if self._own_key is None:
             return self.create()
-        self._get_session(no_load=must_create)  # type: ignore[attr-defined]
-        self._after_save(self._run(self._save(must_create)), must_create)
-        if places.state().settings.writes_database:
-            elsewhere.write(self)
+        self._get_session(no_load=must_create)
+        if must_create or not self._saved_plainly():
+            self._after_save(self._run(self._save(must_create)), must_create)
+            if places.state().settings.writes_database:
+                elsewhere.write(self)
         return None
 
     async def asave(self, must_create: bool = False) -> None:
         """See save()."""
-        if self.session_key is None:
+        if self._own_key is None:
             return await self.acreate()
-        await self._aget_session(no_load=must_create)  # type: ignore[attr-defined]
-        await self._aafter_save(await self._arun(self._save(must_create)), must_create)
-        if places.state().settings.writes_database:
-            await elsewhere.awrite(self)
+        await self._aget_session(no_load=must_create)
+        if must_create or not self._saved_plainly():
+            await self._aafter_save(await self._arun(self._save(must_create)), must_create)
+            if places.state().settings.writes_database:
+                await elsewhere.awrite(self)
         return None
+
+    def _saved_plainly(self) -> bool:
+        """Do what most saves on an engine come to, written out: set fields, and nothing else.
+
+        Returns False, and has done nothing, where it is not that; raises UpdateError.
+        """
+        state, fields, raw_meta = places.state(), self._session_cache, self._raw_meta
+        if (
+            not state.saves_plainly
+            or state.server.outages.is_open
+            or raw_meta is None
+            or self._replaces
+            or self._older_name is not None
+            or fields.__class__ is not Fields
+            or fields.place != state.keys.get(self._own_key or "")
+            or int(time() * 1000) - seen_ms(raw_meta) >= state.seen_ms
+            or _EXPIRY_FIELD in fields.raw
+            or dict.__contains__(fields, _EXPIRY)
+        ):
+            return False
+        pairs, deleted = fields.changes()
+        if deleted or not pairs or _USER_FIELD in pairs:
+            return False
+        life_ms = self.get_session_cookie_age() * 1000
+        done = state.server.client().set_fields(fields.place, pairs, life_ms)
+        if done is None:
+            return False
+        if not done:
+            raise UpdateError
+        fields.saved(pairs)
+        return True
 
     def _save(self, must_create: bool) -> Steps[list[Any]]:
         """The script's reply: whether it was written, and the sessions that had to go."""
@@ -208,39 +282,34 @@ class SessionStore(SessionBase):
         if self._older_name is not None and not must_create:
             yield from self._move(self._older_name, name)
         key = state.key(name)
-        if fields.coder.place != key:
-            fields.moved(self._coder(key))
-        coder = fields.coder
-        written, deleted = fields.changes()
+        if must_create:
+            self._session_cache = fields = self._rebound(fields)
+        fields.moved(key)
+        pairs, deleted = fields.changes()
         now_ms = int(time() * 1000)
         raw_meta = None if must_create else self._raw_meta
-        is_seen = raw_meta is None or now_ms - seen_ms(raw_meta) >= state.settings.seen_s * 1000
+        is_seen = raw_meta is None or now_ms - seen_ms(raw_meta) >= state.seen_ms
         meta = None
         if is_seen or self._replaces or state.settings.lifetime_s is not None:
             meta = Meta.open(state.sealer, key, raw_meta) or Meta(now_ms, now_ms)
         life_ms = self._life_ms(meta, now_ms)
-        if not (written or deleted or is_seen or self._replaces):
+        if not (pairs or deleted or is_seen or self._replaces):
             return [int((yield methodcaller("pexpire", key, life_ms)))]
         mode = b"create" if must_create else b"replace" if self._replaces else b"update"
-        arguments: list[Any] = [mode, life_ms, len(written)]
-        for name_, body in written.items():
-            field = coder.field(name_)
-            arguments += (field, coder.seal(name_, field, body))
+        written = list(pairs)
         if meta is not None and (is_seen or self._replaces):
-            arguments[2] += 1
             raw_meta = self._met(meta, now_ms).seal(state.sealer, key)
-            arguments += (META_FIELD, raw_meta)
-        arguments.append(len(deleted))
-        arguments += deleted
+            written += (META_FIELD, raw_meta)
+        arguments = [mode, life_ms, len(written) // 2, *written, len(deleted), *deleted]
         keys = [key]
-        if is_seen or SESSION_KEY in written:
+        if is_seen or fields.new_field(SESSION_KEY) in pairs:
             user_id = fields.get(SESSION_KEY)
             if user_id is not None:
                 keys.append(state.index_key(str(user_id)))
                 arguments += self._index_arguments(name, life_ms)
         reply: list[Any] = yield from run_script(SAVE, keys, arguments)
         if reply[0]:
-            fields.saved(written)
+            fields.saved(pairs)
             self._raw_meta, self._replaces = raw_meta, False
         return reply
 
@@ -273,9 +342,9 @@ class SessionStore(SessionBase):
     def _life_ms(self, meta: Meta | None, now_ms: int) -> int:
         """Milliseconds until the session ends; not positive if it has."""
         state = places.state()
-        expiry = self._fields().get("_session_expiry")
+        expiry = self._fields().get(_EXPIRY)
         if not expiry:
-            life_ms = state.cookie_age_s * 1000
+            life_ms = self.get_session_cookie_age() * 1000
         elif isinstance(expiry, (datetime, str)):
             now = timezone.now()
             life_ms = int(self.get_expiry_age(expiry=expiry, modification=now) * 1000)
@@ -333,7 +402,7 @@ class SessionStore(SessionBase):
         self._older_name = self._raw_meta = None
         self.modified = True
         # SessionBase promises that what was set before the session had a key is saved with it.
-        self._session_cache = self._rebound(getattr(self, "_session_cache", None))
+        self._session_cache = self._rebound(self.__dict__.get("_session_cache"))
 
     def _rebound(self, held: Any) -> Fields:
         fresh = self._new_fields()
@@ -346,13 +415,13 @@ class SessionStore(SessionBase):
 
         Changes not saved yet stay to be saved.
         """
-        self._get_session()  # type: ignore[attr-defined]
+        self._get_session()
         if self.session_key is None or not self._run(self._cycle()):
             self.create()
 
     async def acycle_key(self) -> None:
         """See cycle_key()."""
-        await self._aget_session()  # type: ignore[attr-defined]
+        await self._aget_session()
         if self.session_key is None or not await self._arun(self._cycle()):
             await self.acreate()
 
@@ -371,13 +440,13 @@ class SessionStore(SessionBase):
         """Move what is stored, sealed anew, whatever others write meanwhile."""
         state = places.state()
         old_key, new_key = state.key(old_name), state.key(new_name)
-        new_coder = self._coder(new_key)
         for _ in range(ATTEMPTS_MAX):
             stored = yield methodcaller("hgetall", old_key)
             meta = Meta.open(state.sealer, old_key, stored.get(META_FIELD))
             if meta is None:
                 return False
-            fresh = Fields(self._coder(old_key), stored).sealed_by(new_coder)
+            kept = {field: raw for field, raw in stored.items() if field != META_FIELD}
+            fresh = fields_of(state.coder, old_key, kept).resealed(new_key)
             meta.seen_ms = 0  # the next save enters the new name into the index
             fresh[META_FIELD] = meta.seal(state.sealer, new_key)
             life_ms = max(1, self._life_ms(meta, int(time() * 1000)))
@@ -393,7 +462,7 @@ class SessionStore(SessionBase):
             reply = yield from run_script(CYCLE, keys, arguments)
             if reply == 1:
                 self._older_name, self._raw_meta = None, fresh[META_FIELD]
-                self._fields().moved(new_coder)
+                self._fields().moved(new_key)
                 return True
             if reply == -1:
                 return False

@@ -85,6 +85,9 @@ async def test_bytes_in_and_bytes_out(server: Server, options: dict[str, Any]) -
         assert await client.store(b"a", b"\xff", 50_000)
         assert await client.fetch(b"a") == b"\xff"
         assert await client.fetch(b"missing") is None
+        await client.hset("hash", mapping={"a": "1"})
+        assert await client.fetch_fields(b"hash") == {b"a": b"1"}
+        assert await client.fetch_fields(b"missing") == {}
         await client.store_many([(b"b", b"1"), (b"c", b"2")], 0)
         assert await client.fetch_many([b"b", b"missing", b"c"]) == [b"1", None, b"2"]
         assert (await client.pttl("a") > 49_000, await client.pttl("b")) == (True, -1)

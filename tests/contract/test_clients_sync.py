@@ -190,6 +190,9 @@ def test_bytes_in_and_bytes_out(server: Server, options: dict[str, Any]) -> None
         client.store_many([(b"b", b"1"), (b"c", b"2")], 50_000)
         assert client.fetch_many([b"b", b"missing", b"c"]) == [b"1", None, b"2"]
         assert 49_000 < client.pttl("b") <= 50_000
+        client.hset("hash", mapping={"a": "1"})
+        assert client.fetch_fields(b"hash") == {b"a": b"1"}
+        assert client.fetch_fields(b"missing") == {}
         client.store_many([(b"b", b"3")], 0)
         assert client.store(b"c", b"4", 0)
         assert (client.pttl("b"), client.pttl("c")) == (-1, -1)

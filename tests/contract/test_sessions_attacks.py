@@ -85,9 +85,20 @@ def test_a_value_moved_to_another_session_is_not_believed(
 def test_a_value_moved_to_another_key_of_the_session_is_not_believed() -> None:
     session = saved(low="user", high="admin")
     fields = client().hgetall(key_of(session))
-    low, high = (field for field in fields if field != b"@")
+    low, high = (field for field in fields if field not in (b"@", b"~"))
     client().hset(key_of(session), mapping={low: fields[high], high: fields[low]})
     assert data_of(session) == {}
+
+
+def test_a_value_cannot_be_cut_into_another_key_and_value(encrypts: bool) -> None:
+    # Key and body ".rol" and "ssadmin" are the same bytes as ".rols" and "sadmin".
+    session = saved(rol="sadmin")
+    ((field, raw),) = (
+        pair for pair in client().hgetall(key_of(session)).items() if pair[0] not in (b"@", b"~")
+    )
+    assert encrypts or (field, raw[17:]) == (b".rol", b"ssadmin")
+    client().hset(key_of(session), b".rols", raw[:17] + raw[18:])
+    assert data_of(session) == {"rol": "sadmin"}
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "empty", "forged"])
@@ -95,7 +106,7 @@ def test_a_changed_value_is_not_believed(change: str) -> None:
     session = saved(role="user", other="x" * 100)
     fields = client().hgetall(key_of(session))
     for field, raw in fields.items():
-        if field == b"@":
+        if field in (b"@", b"~"):
             continue
         changed = {
             "flip": raw[:-1] + bytes([raw[-1] ^ 1]),
