@@ -66,7 +66,6 @@ _KEYSPACE_FLAGS = frozenset({"readonly", "write"})
 _SHORTCUT_SECONDS_MAX = 0.0001
 
 _named: dict[str, Engine] = {}
-_named_lock = threading.Lock()
 
 
 class Engine:
@@ -145,7 +144,7 @@ class Engine:
         since an engine has one set of parameters.
         """
         wanted = parse_options(options or {})
-        with _named_lock:
+        with forks.naming:
             engine = _named.get(name)
             if engine is None:
                 engine = _named[name] = cls(options)
@@ -161,7 +160,7 @@ class Engine:
     @classmethod
     def discard(cls, name: str) -> None:
         """Forget the engine called `name`; those who hold it keep it. No error if unknown."""
-        with _named_lock:
+        with forks.naming:
             _named.pop(name, None)
 
     def _configured(self, names: frozenset[str]) -> None:
@@ -219,7 +218,10 @@ class Engine:
             self._plain = False
         # Whether nobody could tell a script's native form from the script (see `native`).
         self._remarked = (
-            bool(self.monitors) or halted or self.notable_seconds < _SHORTCUT_SECONDS_MAX
+            bool(self.monitors)
+            or halted
+            or tracking
+            or self.notable_seconds < _SHORTCUT_SECONDS_MAX
         )
         self._set_fast_until()
 
@@ -536,12 +538,14 @@ class Engine:
         """
         with self.lock:
             self.epoch += 1
-            self._read_clock()
-            self._tick()
-            if self.waiters.ready_keys:
-                # A key that was due is gone, which readers of a stream's group are told.
-                self.waiters.serve()
-            self.epoch += 1
+            try:
+                self._read_clock()
+                self._tick()
+                if self.waiters.ready_keys:
+                    # A key that was due is gone, which readers of a stream's group are told.
+                    self.waiters.serve()
+            finally:
+                self.epoch += 1
 
     def _tick(self) -> None:
         self.waiters.end_overdue(self.now_ms)

@@ -1,7 +1,8 @@
 """What happens to engines around a fork.
 
 Every engine's lock is held while the process forks, so a child starts from a state that no command
-was in the middle of. It has the data as of the fork, its own lock, and no sessions.
+was in the middle of. It has the data as of the fork, its own lock, and no sessions. The lock under
+which engines get their names is held as well, or a child might find it locked for ever.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ class Forked(Protocol):
 
 
 _engines: weakref.WeakSet[Forked] = weakref.WeakSet()
+#: Held while an engine is found or made by its name.
+naming = threading.Lock()
+# Those whose locks are held. Not asked for again after the fork: another thread may have made an
+# engine meanwhile.
+_held: list[Forked] = []
 
 
 def watch(engine: Forked) -> None:
@@ -30,24 +36,30 @@ def watch(engine: Forked) -> None:
 
 
 def _before_fork() -> None:
-    for engine in list(_engines):
+    naming.acquire()
+    engines = list(_engines)
+    for engine in engines:
         engine.lock.acquire()
+    _held[:] = engines
 
 
-def _after_fork_in_parent() -> None:
-    for engine in list(_engines):
+def _release() -> None:
+    engines = _held[:]
+    _held.clear()
+    for engine in engines:
         engine.lock.release()
+    naming.release()
 
 
 def _after_fork_in_child() -> None:
-    for engine in list(_engines):
+    for engine in _held:
         engine.reset_after_fork()
-        engine.lock.release()
+    _release()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
+        after_in_parent=_release,
         after_in_child=_after_fork_in_child,
     )

@@ -54,18 +54,18 @@ def runner(session: Session) -> Runner:
 
     def run(native: Native, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         acquire()
+        engine.epoch += 1
         try:
             if session.special or not engine.allows_native():
                 return NOT_NATIVE
-            engine.epoch += 1
             try:
                 return native(call, int(engine.now * 1_000_000), keys, arguments)
             finally:
                 if engine.waiters.ready_keys:
                     engine.waiters.serve()
                 engine.stats.native_scripts += 1
-                engine.epoch += 1
         finally:
+            engine.epoch += 1
             release()
 
     return run
@@ -98,18 +98,20 @@ def updater(session: Session, otherwise: Callable[..., Any]) -> Callable[..., An
                     if value is None:
                         return result
                     engine.epoch += 1
-                    if slot is None:
-                        slot = db.insert(key, value, now)
-                    else:
-                        db.values[slot] = value
-                        db.accesses[slot] = now
-                    if not db.deadlines[slot]:
-                        db.volatile += 1
-                    db.deadlines[slot] = int(now * 1000) + ttl_ms
-                    engine.dirty += 1
-                    if db.watchers:
-                        db.touch_watchers_of(key)
-                    engine.epoch += 1
+                    try:
+                        if slot is None:
+                            slot = db.insert(key, value, now)
+                        else:
+                            db.values[slot] = value
+                            db.accesses[slot] = now
+                        if not db.deadlines[slot]:
+                            db.volatile += 1
+                        db.deadlines[slot] = int(now * 1000) + ttl_ms
+                        engine.dirty += 1
+                        if db.watchers:
+                            db.touch_watchers_of(key)
+                    finally:
+                        engine.epoch += 1
                     return result
         finally:
             release()
@@ -125,10 +127,11 @@ def update_slowly(session: Session, decide: Update, key: bytes, arguments: Seque
     """
     engine, db = session.engine, session.db
     with engine.lock:
-        if session.special or not engine.allows_native():
-            return NOT_NATIVE
         engine.epoch += 1
         try:
+            if session.special or not engine.allows_native():
+                return NOT_NATIVE
+            engine.stats.native_scripts += 1
             held = db.read_string(key)
             result, value, ttl_ms = decide(held, int(engine.now * 1_000_000), arguments)
             if value is not None:
@@ -140,5 +143,4 @@ def update_slowly(session: Session, decide: Update, key: bytes, arguments: Seque
         finally:
             if engine.waiters.ready_keys:
                 engine.waiters.serve()
-            engine.stats.native_scripts += 1
             engine.epoch += 1

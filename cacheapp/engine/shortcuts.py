@@ -123,24 +123,26 @@ def setter(session: Session, execute: Execute | None = None) -> Setter:
             ):
                 slot = db.slots.get(key)
                 engine.epoch += 1
-                if slot is None:
-                    slot = db.insert(key, value, now)
-                else:
-                    db.values[slot] = value
-                    db.accesses[slot] = now
-                deadlines = db.deadlines
-                if ttl_ms:
-                    if not deadlines[slot]:
-                        db.volatile += 1
-                    deadlines[slot] = int(now * 1000) + ttl_ms
-                elif deadlines[slot]:
-                    db.volatile -= 1
-                    deadlines[slot] = 0
-                engine.dirty += 1
-                stats.fast_sets += 1
-                if db.watchers:
-                    db.touch_watchers_of(key)
-                engine.epoch += 1
+                try:
+                    if slot is None:
+                        slot = db.insert(key, value, now)
+                    else:
+                        db.values[slot] = value
+                        db.accesses[slot] = now
+                    deadlines = db.deadlines
+                    if ttl_ms:
+                        if not deadlines[slot]:
+                            db.volatile += 1
+                        deadlines[slot] = int(now * 1000) + ttl_ms
+                    elif deadlines[slot]:
+                        db.volatile -= 1
+                        deadlines[slot] = 0
+                    engine.dirty += 1
+                    stats.fast_sets += 1
+                    if db.watchers:
+                        db.touch_watchers_of(key)
+                finally:
+                    engine.epoch += 1
                 return OK
         finally:
             release()

@@ -11,7 +11,7 @@ import pytest
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError, ConfigError
-from cacheapp.engine.replies import QUEUED
+from cacheapp.engine.replies import BLOCKED, QUEUED
 from tests.engine.conftest import Run
 
 
@@ -209,3 +209,15 @@ def test_a_child_has_the_data_but_its_own_lock_and_sessions() -> None:
     assert session.id in engine.sessions
     other = engine.connect(lambda reply: None)
     assert engine.execute(other, [b"GET", b"key"]) == b"before"
+
+
+def test_a_fault_in_a_tick_leaves_an_engine_at_rest(engine: Engine, clock: ManualClock) -> None:
+    def closed(_reply: object) -> None:
+        raise RuntimeError("nobody is there any more")
+
+    waiting = engine.connect(closed, protocol=3)
+    assert engine.execute(waiting, [b"BLPOP", b"list", b"1"]) is BLOCKED
+    clock.advance(2)
+    with pytest.raises(RuntimeError, match="nobody"):
+        engine.tick()
+    assert engine.epoch % 2 == 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from cacheapp.clients.scripts import Script
 from cacheapp.engine.clock import ManualClock
+from cacheapp.engine.database import Database
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.native import NOT_NATIVE, runner
+from cacheapp.engine.native import NOT_NATIVE, runner, update_slowly, updater
 from cacheapp.engine.replies import OK
 
 
@@ -42,6 +44,56 @@ def test_an_error_leaves_what_was_done_and_an_engine_at_rest() -> None:
         runner(session)(wrong, [b"k"], [])
     assert engine.execute(session, [b"GET", b"k"]) == b"1"
     assert engine.epoch % 2 == 0
+
+
+def test_readers_without_the_lock_stay_out_while_due_keys_go() -> None:
+    engine = engine_with(notify_keyspace_events="Kx")
+    running: list[bool] = []
+    listener = engine.connect(lambda reply: running.append(engine.epoch % 2 == 1), protocol=3)
+    engine.execute(listener, [b"PSUBSCRIBE", b"__keyspace*"])
+    session = engine.connect(lambda reply: None)
+    for run in (
+        lambda: runner(session)(add_twice, [b"n"], [1]),
+        lambda: update_slowly(session, lambda held, now_us, arguments: (None, None, 0), b"u", []),
+    ):
+        engine.execute(session, [b"SET", b"due", b"1", b"PX", b"1"])
+        running.clear()
+        assert isinstance(engine.clock, ManualClock)
+        engine.clock.advance(10)
+        run()
+        assert running == [True]
+    assert engine.epoch % 2 == 0
+
+
+def test_a_fault_in_the_middle_of_an_update_leaves_an_engine_at_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = engine_with()
+    session = engine.connect(lambda reply: None)
+    script = Script("return 1", update=lambda held, now_us, arguments: (1, b"new", 1000))
+    update = updater(session, lambda *args: pytest.fail("not at rest"))
+    engine.execute(session, [b"PING"])
+
+    def out_of_memory(*_args: object) -> int:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "insert", out_of_memory)
+        with pytest.raises(MemoryError):
+            update(script, b"k", ())
+    assert engine.epoch % 2 == 0
+    assert update(script, b"k", ()) == 1
+
+
+def test_they_are_told_to_clients_that_track() -> None:
+    engine = engine_with()
+    messages: list[object] = []
+    tracking = engine.connect(messages.append, protocol=3)
+    engine.execute(tracking, [b"CLIENT", b"TRACKING", b"on", b"BCAST"])
+    session = engine.connect(lambda reply: None)
+    assert runner(session)(add_twice, [b"n"], [1]) is NOT_NATIVE
+    engine.execute(session, [b"INCR", b"n"])
+    assert messages == [[b"invalidate", [b"n"]]]
 
 
 def test_events_watches_and_waiting_clients_see_it() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheapp.engine.clock import ManualClock
+from cacheapp.engine.database import Database
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import NULL_ARRAY, QUEUED
@@ -199,3 +200,22 @@ def test_a_negative_ttl_is_an_error_and_changes_nothing(engine: Engine, run: Run
         setter(session)(b"a", b"new", -1)
     assert run("GET", "a") == b"old"
     assert engine.epoch % 2 == 0
+
+
+def test_a_fault_in_the_middle_of_a_write_leaves_an_engine_at_rest(
+    engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = engine.connect(lambda reply: None, protocol=3)
+    run("PING")
+
+    def out_of_memory(*_args: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(Database, "insert", out_of_memory)
+    for write in (
+        lambda: setter(session)(b"a", b"1", 0),
+        lambda: msetter(session)([(b"a", b"1")], 0),
+    ):
+        with pytest.raises(MemoryError):
+            write()
+        assert engine.epoch % 2 == 0

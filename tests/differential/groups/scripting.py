@@ -29,7 +29,7 @@ RETURNS = word(
     "return cjson.encode({a=cjson.null})", "return bit.band(7, 3)", "return bit.tohex(255)",
     "return table.concat({'a','b'}, ',')", "return math.floor(3.7)", "return select('#', 1, 2, 3)",
     "return string.rep('x', 3)", "local t = {} t[1] = 'a' t[3] = 'c' return t",
-    "return redis.REDIS_VERSION_NUM", "return redis.LOG_WARNING",
+    "return type(redis.REDIS_VERSION_NUM)", "return redis.LOG_WARNING",
 )  # fmt: skip
 FAULTS = word(
     "return x", "x = 1", "return redis.call()", "return redis.call('NOPE')",
