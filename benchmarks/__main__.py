@@ -22,7 +22,7 @@ from benchmarks.settings import configure
 
 PARTS = (
     "engine", "redis", "clients", "commands", "asyncio", "scripts", "streams", "expiry", "memory",
-    "account", "server", "eviction",
+    "account", "server", "eviction", "channels",
 )  # fmt: skip
 # Parts that compare with a redis-server.
 ON_REDIS = ("redis", "server")
@@ -68,6 +68,7 @@ def parts(
     from benchmarks import (
         account,
         caches,
+        channels,
         clients,
         commands,
         eviction,
@@ -90,6 +91,7 @@ def parts(
         "memory": lambda: memory.measure(url),
         "account": account.rows,
         "server": lambda: front.measure(url or "", quick=quick),
+        "channels": lambda: channels.measure(url, quick=quick),
         "eviction": lambda: eviction.rows(eviction.measure(recorded, quick=quick)),
     }
 

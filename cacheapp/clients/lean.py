@@ -225,6 +225,11 @@ class LeanRedis(redis.Redis, ByteCommands):
         pool = self.connection_pool
         self._look_out = pool.look_out if isinstance(pool, LeanConnectionPool) else None
 
+    @property
+    def is_lean(self) -> bool:
+        """Whether ``exchange`` may be used on a connection of this client's pool."""
+        return self._lean
+
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> LeanRedis:
         """Return a client with a pool of its own for redis://, rediss:// or unix://."""

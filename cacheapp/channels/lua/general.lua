@@ -1,0 +1,110 @@
+-- What a channel that belongs to no process keeps on the server: one script, four verbs.
+--
+-- KEYS: list of messages, hash of the groups it is in, set of the processes that wait for it.
+-- ARGV: verb, expiry in ms, capacity, the beginning of groups' keys, that of processes' keys, the
+--   channel, and then for
+--   "send": the packed message                -> 1, or 0 where the channel is full
+--   "take": how many, the process             -> {messages, groups, their numbers}
+--   "back": messages, oldest first            -> 1
+--   "join": group, last number, ms to stay    -> 1
+--   "leave": group                            -> 1
+-- A message in the list has 16 digits before it, the microseconds at which it was sent. A group of
+-- the hash maps to "number:ms": how far its stream was read for this channel, and until when it
+-- is in. Messages of groups are fetched here, when somebody sends or takes, in that order.
+
+local verb, expiry, capacity = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local group_prefix, process_prefix, channel = ARGV[4], ARGV[5], ARGV[6]
+local time = redis.call("TIME")
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
+
+local function drop_expired()
+  local first = redis.call("LINDEX", KEYS[1], 0)
+  while first and tonumber(string.sub(first, 1, 16)) + expiry * 1000 <= now_us do
+    redis.call("LPOP", KEYS[1])
+    first = redis.call("LINDEX", KEYS[1], 0)
+  end
+end
+
+local function keep()
+  redis.call("PEXPIRE", KEYS[1], expiry)
+end
+
+local function fetch_group(group, state)
+  local number, ends = string.match(state, "^(%d+):(%d+)$")
+  if tonumber(ends) <= now then
+    redis.call("HDEL", KEYS[2], group)
+    return
+  end
+  local entries = redis.call("XRANGE", group_prefix .. group, "(1-" .. number, "+")
+  if #entries == 0 then
+    return
+  end
+  for _, entry in ipairs(entries) do
+    local field, value = entry[2][1], entry[2][2]
+    if field == "m" and redis.call("LLEN", KEYS[1]) < capacity then
+      redis.call("RPUSH", KEYS[1], value)
+    end
+    number = string.match(entry[1], "%-(%d+)$")
+  end
+  redis.call("HSET", KEYS[2], group, number .. ":" .. ends)
+  drop_expired()
+  keep()
+end
+
+local function fetch_groups()
+  local states = redis.call("HGETALL", KEYS[2])
+  for i = 1, #states, 2 do
+    fetch_group(states[i], states[i + 1])
+  end
+end
+
+local function wake()
+  for _, process in ipairs(redis.call("SMEMBERS", KEYS[3])) do
+    redis.call("XADD", process_prefix .. process, "NOMKSTREAM", "1-*", "w", channel)
+  end
+  redis.call("DEL", KEYS[3])
+end
+
+drop_expired()
+if verb == "send" then
+  fetch_groups()
+  if redis.call("LLEN", KEYS[1]) >= capacity then
+    return 0
+  end
+  redis.call("RPUSH", KEYS[1], string.format("%016.0f", now_us) .. ARGV[7])
+  keep()
+  wake()
+elseif verb == "take" then
+  fetch_groups()
+  local messages = redis.call("LPOP", KEYS[1], ARGV[7]) or {}
+  local groups, numbers = {}, {}
+  if #messages < tonumber(ARGV[7]) then
+    redis.call("SADD", KEYS[3], ARGV[8])
+    redis.call("PEXPIRE", KEYS[3], 600000)
+    local states = redis.call("HGETALL", KEYS[2])
+    for i = 1, #states, 2 do
+      table.insert(groups, states[i])
+      table.insert(numbers, string.match(states[i + 1], "^(%d+)"))
+    end
+  end
+  return {messages, groups, numbers}
+elseif verb == "back" then
+  for i = #ARGV, 7, -1 do
+    redis.call("LPUSH", KEYS[1], ARGV[i])
+  end
+  keep()
+  wake()
+elseif verb == "join" then
+  -- What it is owed as a member since before.
+  fetch_groups()
+  redis.call("HSET", KEYS[2], ARGV[7], ARGV[8] .. ":" .. string.format("%.0f", now + ARGV[9]))
+  redis.call("PEXPIRE", KEYS[2], ARGV[9])
+  redis.call("PEXPIRE", group_prefix .. ARGV[7], ARGV[9], "GT")
+  wake()
+elseif verb == "leave" then
+  -- What was sent before belongs to the channel.
+  fetch_groups()
+  redis.call("HDEL", KEYS[2], ARGV[7])
+end
+return 1

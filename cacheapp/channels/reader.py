@@ -1,0 +1,282 @@
+"""One thread and one connection a process that read every stream the process has to do with.
+
+A blocking XREAD asks for all of them at once; what changes the set adds an entry to the
+process's own stream, which is among them, and so ends the wait. Entries of several streams come
+in the order in which they were sent. Whatever fails, the thread goes on: it connects anew after a
+pause that grows, looks whether the server is still the same one, and reads on from where it was.
+
+What a read cannot show, checks do: a stream that is missing, went back, or holds another type. The
+streams that somebody subscribed to are checked every BLOCK_MS, and all of them every CHECK_S, which
+also keeps them alive. A server that does not answer for ANSWER_S is taken for
+lost, however open its connection looks.
+
+The thread knows its hub weakly, so that a layer which nobody holds is collected, and the thread
+ends. Left out on purpose: what an entry means, which is the hub's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import weakref
+from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from cacheapp.channels.groups import Group, read_entry
+from cacheapp.channels.links import STREAM
+from cacheapp.clients.lean import LeanRedis, exchange
+
+if TYPE_CHECKING:
+    from cacheapp.channels.hub import Hub
+
+__all__ = ["BLOCK_MS", "Reader"]
+
+logger = logging.getLogger("cacheapp.channels")
+
+#: How long a read waits at the server, and so how often subscriptions are known to be fresh.
+BLOCK_MS = 500
+#: Entries of one stream that one read brings.
+READ_COUNT = 1000
+#: Seconds in which a server has to answer, those that it was asked to wait among them.
+ANSWER_S = BLOCK_MS / 1000 + 2.0
+#: Seconds between two checks of all streams.
+CHECK_S = 5.0
+#: Streams that one check looks at, so that no other client waits long.
+CHECK_KEYS_MAX = 200
+#: Seconds of the first pause after a failure, and of the longest.
+PAUSE_S, PAUSE_MAX_S = 0.05, 1.0
+
+Raw = list[tuple[bytes, list[tuple[bytes, list[bytes]]]]]
+
+
+class Reader:
+    """The thread of one hub. ``start`` it once; ``stop`` ends it, at once if it is waiting."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = weakref.ref(hub)
+        self._stopped = threading.Event()
+        self._connection: Any = None
+        self._pool: Any = None
+        self._run_id: bytes | None = None
+        self._check_at = 0.0
+        self._fresh_at = 0.0
+        self._pause_s = PAUSE_S
+        self._is_lean = False
+        self.thread = threading.Thread(
+            target=self._run, name="cacheapp-channels-reader", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """End the thread; it closes its connection."""
+        self._stopped.set()
+        connection = self._connection
+        if connection is None:
+            return
+        if self._is_lean:
+            # Only the thread itself may close it; this ends its wait.
+            sock = connection._sock
+            if sock is not None:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+        else:
+            connection.disconnect()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                hub = self._hub()
+                if hub is None:
+                    return
+                try:
+                    self._step(hub)
+                    self._pause_s = PAUSE_S
+                except (RedisError, OSError, ValueError) as error:
+                    self._failed(hub, error)
+                del hub
+        finally:
+            self._disconnect()
+
+    def _failed(self, hub: Hub, error: Exception) -> None:
+        if self._stopped.is_set():
+            return
+        if self._pause_s == PAUSE_S:
+            logger.warning("Channels of %s: reading failed: %s", hub.link.name, error)
+        self._disconnect()
+        self._stopped.wait(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+            self._pool.release(connection)
+
+    # One round
+
+    def _step(self, hub: Hub) -> None:
+        if self._connection is None:
+            self._connect(hub)
+        now = monotonic()
+        if now >= self._check_at:
+            self._check(hub, self._groups(hub, every=True), own=True)
+            self._check_at = now + CHECK_S
+            self._fresh_at = now + BLOCK_MS / 1000
+            hub.checked()
+        elif now >= self._fresh_at:
+            self._check(hub, self._groups(hub, every=False), own=False)
+            self._fresh_at = now + BLOCK_MS / 1000
+        if self._stopped.is_set():
+            return
+        self._read(hub)
+        hub.after_reading()
+
+    def _groups(self, hub: Hub, *, every: bool) -> list[Group]:
+        with hub.lock:
+            for group in [group for group in hub.groups.values() if not group.is_wanted]:
+                hub.drop_unwanted(group)
+            return [group for group in hub.groups.values() if every or group.subscriptions]
+
+    def _ask(self, *command: Any) -> Any:
+        connection = self._connection
+        if self._is_lean:
+            return exchange(connection, command)
+        connection.send_command(*command)
+        return connection.read_response(disable_decoding=True, timeout=ANSWER_S)
+
+    def _script(self, keys: list[bytes], *arguments: Any) -> Any:
+        try:
+            return self._ask("EVALSHA", STREAM.sha, len(keys), *keys, *arguments)
+        except ResponseError as error:
+            if not str(error).startswith(("NOSCRIPT", "No matching script")):
+                raise
+            return self._ask("EVAL", STREAM.text, len(keys), *keys, *arguments)
+
+    def _connect(self, hub: Hub) -> None:
+        client = hub.link.client()
+        self._pool = client.connection_pool
+        self._connection = self._pool.get_connection()
+        self._is_lean = isinstance(client, LeanRedis) and client.is_lean
+        if self._is_lean:
+            self._connection._sock.settimeout(ANSWER_S)
+        run_id = self._server_run()
+        if self._run_id not in (None, run_id) or (run_id == b"" and self._check_at):
+            # It may have lost its last entries, and have written others with their numbers.
+            with hub.lock:
+                for group in list(hub.groups.values()):
+                    group.gap("the server is another one, or was restarted")
+        self._run_id = run_id
+        self._check_at = 0.0
+
+    def _server_run(self) -> bytes:
+        """What tells one run of a server from the next; nothing where we may not ask."""
+        try:
+            text: bytes = self._ask("INFO", "server")
+        except ResponseError:
+            return b""
+        for line in bytes(text).splitlines():
+            if line.startswith(b"run_id:"):
+                return line
+        return b""
+
+    # Checks
+
+    def _check(self, hub: Hub, groups: list[Group], *, own: bool) -> None:
+        """Compare the streams of groups with what was read of them, and open the missing ones."""
+        from cacheapp.channels.hub import STREAM_TTL_S
+
+        began = monotonic()
+        if own:
+            last = self._script([hub.process_key], STREAM_TTL_S, 1)[0]
+            number = 0 if last == b"!" else int(last)
+            if number < hub.position:
+                with hub.lock:
+                    hub.own_opened(number)
+        for start in range(0, len(groups), CHECK_KEYS_MAX):
+            part = groups[start : start + CHECK_KEYS_MAX]
+            found = self._script([group.key for group in part], STREAM_TTL_S, 0)
+            with hub.lock:
+                missing = [
+                    group
+                    for group, last in zip(part, found, strict=True)
+                    if not self._compare(group, last, began)
+                ]
+            for group in missing:
+                last = self._script([group.key], STREAM_TTL_S, 1)[0]
+                with hub.lock:
+                    hub.reopened(group, 0 if last == b"!" else int(last), "the stream was gone")
+
+    def _compare(self, group: Group, last: bytes, began: float) -> bool:
+        """Whether the stream is there; says of a subscribed one that it is fresh, or has a gap."""
+        if last == b"":
+            return False
+        if last == b"!":
+            # It stays out of the reads until its key holds a stream again.
+            if group.position:
+                group.gap("the key holds something that is not a stream")
+                group.position = 0
+            return True
+        number = int(last)
+        if not group.position:
+            group.position = number
+        if number < group.position:
+            group.gap("the stream went back")
+            group.position = number
+        if number == group.position:
+            for subscription in group.subscriptions:
+                subscription.read_at = began
+        return True
+
+    # Reads
+
+    def _read(self, hub: Hub) -> None:
+        with hub.lock:
+            positions = {group.key: group.position for group in hub.groups.values()}
+        # A position of nothing: not a stream now.
+        positions = {key: number for key, number in positions.items() if number}
+        positions[hub.process_key] = hub.position
+        began = monotonic()
+        reply = self._ask(
+            *("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS"),
+            *positions,
+            *(f"1-{number}" for number in positions.values()),
+        )
+        if reply:
+            streams = list(reply.items()) if isinstance(reply, dict) else reply
+            with hub.lock:
+                self._feed(hub, [(bytes(key), entries) for key, entries in streams], began)
+
+    def _feed(self, hub: Hub, streams: Raw, began: float) -> None:
+        """Hand the entries to the hub, in the order in which they were sent."""
+        actions: list[tuple[int, Callable[[], None]]] = []
+        for key, entries in streams:
+            if key == hub.process_key:
+                actions += hub.own_entries(entries)
+        for key, entries in streams:
+            group = hub.by_key.get(key)
+            if group is None:
+                continue
+            latest = 0
+            for entry_id, fields in entries:
+                entry = read_entry(entry_id, fields)
+                latest = max(latest, entry.sent_us)
+                actions.append((latest, partial(hub.feed, group, entry)))
+        if len(streams) > 1:
+            actions.sort(key=itemgetter(0))
+        for _, act in actions:
+            act()
+        for key, entries in streams:
+            group = hub.by_key.get(key)
+            if group is not None and len(entries) < READ_COUNT:
+                for subscription in group.subscriptions:
+                    subscription.read_at = began

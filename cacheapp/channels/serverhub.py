@@ -1,0 +1,440 @@
+"""The hub of a layer whose server is another process: what to ask it, and what its answers mean.
+
+Each method is a generator that yields what to run (a script or a command) and is sent the reply;
+``run`` and ``arun`` drive it, so that only the waiting is written twice. A channel of a process
+goes through that process's stream, a general one is a list on the server (see ``fetcher``), and a
+group is one stream for all (see ``groups``).
+
+Whether a channel of another process is full only that process knows. It notes full ones down on
+the server, where senders look; so they are refused a moment late, as are those who are let in
+again. A process that sends to itself counts exactly.
+
+Left out on purpose: Cluster (the scripts touch keys of several slots) and sharding.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from channels.exceptions import ChannelFull
+
+from cacheapp.channels.boxes import Box, Boxes
+from cacheapp.channels.fetcher import Fetcher
+from cacheapp.channels.groups import (
+    STAMP_DIGITS,
+    Entry,
+    Group,
+    Member,
+    OnGap,
+    OnMessage,
+    age,
+    group_command,
+    number_of,
+    stamp,
+)
+from cacheapp.channels.hub import STREAM_TTL_S, Hub, opened_number
+from cacheapp.channels.links import GENERAL, INVITE, SEND_LOCAL, STREAM, Link
+from cacheapp.channels.messages import Body, local_body
+from cacheapp.channels.names import owner_of
+
+__all__ = ["ServerHub", "arun", "run"]
+
+logger = logging.getLogger("cacheapp.channels")
+
+#: Entries in the stream of a process beyond which senders are refused: it is behind.
+BACKLOG_MAX = 10_000
+#: Entries that the process read and that are trimmed away together.
+TRIM_EVERY = 256
+SCAN_COUNT = 1000
+
+Steps = Generator[tuple[Any, Sequence[Any], Sequence[Any]], Any, Any]
+
+
+def run(link: Link, steps: Steps) -> Any:
+    """Do what ``steps`` say, and return what they return."""
+    try:
+        call = next(steps)
+        while True:
+            try:
+                reply = link.run(*call)
+            except BaseException as error:  # noqa: BLE001 - it is the steps' own to clean up after
+                call = steps.throw(error)
+            else:
+                call = steps.send(reply)
+    except StopIteration as stop:
+        return stop.value
+
+
+async def arun(link: Link, steps: Steps) -> Any:
+    """See ``run``."""
+    try:
+        call = next(steps)
+        while True:
+            try:
+                reply = await link.arun(*call)
+            except BaseException as error:  # noqa: BLE001 - as above
+                call = steps.throw(error)
+            else:
+                call = steps.send(reply)
+    except StopIteration as stop:
+        return stop.value
+
+
+class ServerHub(Hub):
+    """The state of one layer on a server; see the module."""
+
+    def reset(self) -> None:
+        """See Hub."""
+        super().reset()
+        self.fetcher = Fetcher(self)
+        self._full: set[str] = set()
+        self._fresh_full: set[str] = set()
+        self._capacity_of: Callable[[str], int] = lambda _: 0
+        self._group_expiry_s = 0.0
+        self._trimmed = 0
+        #: The last entries that this process sent to its groups, until it has read them.
+        self._ahead: dict[str, int] = {}
+
+    def new_boxes(self) -> Boxes:
+        """See Hub."""
+        return Boxes(self.expiry_s, self._waits, self._waits)
+
+    def _waits(self, box: Box) -> None:
+        """A receive went to sleep at the box, or was cancelled there."""
+        if "!" not in box.name and (box.waiters or box.items):
+            self.fetcher.request(box)
+
+    def use(self, capacity_of: Callable[[str], int], group_expiry_s: float) -> None:
+        """Take from the layer what holds for channels that others fill or add to groups."""
+        self._capacity_of = capacity_of
+        self._group_expiry_s = group_expiry_s
+
+    def is_own_and_calm(self, channel: str) -> bool:
+        """Whether a message to ``channel`` may stay in this process.
+
+        It is for this process, and nothing that this process sent before is still on its way here,
+        so that the order of sending stays the order of receiving.
+        """
+        return isinstance(channel, str) and owner_of(channel) == self.process and self._is_calm()
+
+    # Steps
+
+    def open(self) -> Steps:
+        """Open this process's stream, and start reading."""
+        if self.reader is None:
+            found = yield STREAM, (self.process_key,), (STREAM_TTL_S, 1)
+            self.start_reader(opened_number(found, self.process_key))
+
+    def send(self, channel: str, message: dict[str, Any], capacity: int) -> Steps:
+        """Send to a channel. Raises ChannelFull."""
+        packed = self.codec.pack(message)
+        owner = owner_of(channel)
+        if owner is not None:
+            reply = yield from self._send_to(owner, channel, packed, capacity)
+            if reply == 1:
+                return
+            if reply == 0:
+                raise ChannelFull(channel)
+        arguments = self.general_arguments("send", channel, packed, capacity=capacity)
+        reply = yield GENERAL, self.keys.general(channel), arguments
+        if reply == 0:
+            raise ChannelFull(channel)
+
+    def _send_to(self, owner: str, channel: str, packed: bytes, capacity: int) -> Steps:
+        """Send by a process's stream; the reply is 1, 0 where full, -1 where it is not there."""
+        own = owner == self.process
+        if own:
+            yield from self.open()
+            if not self.boxes.depart(channel, capacity):
+                return 0
+        reply = None
+        try:
+            reply = yield (
+                SEND_LOCAL,
+                (self.keys.process(owner), self.keys.full(owner)),
+                (channel, stamp() + packed, int(own), BACKLOG_MAX),
+            )
+        finally:
+            if own and reply != 1:
+                self.boxes.arrive(channel)
+        return reply
+
+    def check_owner(self, channel: str) -> None:
+        """Raise AssertionError for a channel of another process."""
+        owner = owner_of(channel)
+        assert owner is None or owner == self.process, "Wrong client prefix"
+
+    def group_add(self, name: str, channel: str, capacity: int, group_expiry_s: float) -> Steps:
+        """Make a channel a member for ``group_expiry_s`` seconds, from now on."""
+        key = self.keys.group(name)
+        owner = owner_of(channel)
+        if owner == self.process:
+            yield from self.open()
+        number = opened_number((yield STREAM, (key,), (STREAM_TTL_S, 1)), key)
+        if owner is None:
+            stay_ms = int(group_expiry_s * 1000)
+            arguments = self.general_arguments("join", channel, name, number, stay_ms)
+            yield GENERAL, self.keys.general(channel), arguments
+        elif owner != self.process:
+            yield INVITE, (key, self.keys.process(owner)), ("j", name, channel, number)
+        elif self._join(name, channel, number, capacity, group_expiry_s):
+            yield None, (), self.wake_command()
+
+    def _join(
+        self, name: str, channel: str, number: int, capacity: int, group_expiry_s: float
+    ) -> bool:
+        """Add a member; whether the group is new here."""
+        with self.lock:
+            is_new = name not in self.groups
+            group = self.track(name, number)
+            member = group.members.get(channel)
+            now = monotonic()
+            if member is None or member.expires <= now or member.until is not None:
+                group.members[channel] = Member(capacity, number, now + group_expiry_s)
+            else:
+                member.expires, member.capacity = now + group_expiry_s, capacity
+            return is_new
+
+    def group_discard(self, name: str, channel: str) -> Steps:
+        """End a membership after what was sent to the group so far."""
+        owner = owner_of(channel)
+        if owner is None:
+            arguments = self.general_arguments("leave", channel, name)
+            yield GENERAL, self.keys.general(channel), arguments
+            return
+        with self.lock:
+            group = self.groups.get(name)
+            if owner == self.process and (group is None or channel not in group.members):
+                return
+        key = self.keys.group(name)
+        found = yield STREAM, (key,), (STREAM_TTL_S, 0)
+        if found[0] in (b"", b"!"):
+            self._leave(name, channel, 0)
+        elif owner == self.process:
+            self._leave(name, channel, int(found[0]))
+        else:
+            yield INVITE, (key, self.keys.process(owner)), ("l", name, channel, found[0])
+
+    def _leave(self, name: str, channel: str, number: int) -> None:
+        with self.lock:
+            group = self.groups.get(name)
+            member = group.members.get(channel) if group is not None else None
+            if group is None or member is None:
+                return
+            if group.position >= number:
+                del group.members[channel]
+                self.drop_unwanted(group)
+            else:
+                member.until = number
+
+    def group_send(self, name: str, message: dict[str, Any], history: int) -> Steps:
+        """Send to a group."""
+        packed = self.codec.pack(message)
+        entry_id = yield None, (), group_command(self.keys.group(name), history, packed)
+        if entry_id is None or name not in self.groups:
+            return
+        number = number_of(entry_id)
+        with self.lock:
+            group = self.groups.get(name)
+            if group is None or group.position >= number:
+                return
+            if group.position == number - 1 and self._is_calm():
+                # It is next, and nothing of ours is on its way: no need to wait for the reader.
+                group.follow(number)
+                self.deliver(group, number, local_body(message), 0.0)
+                self._look_again(group)
+            else:
+                self._ahead[name] = number
+
+    def _is_calm(self) -> bool:
+        """Whether this process has read all that it sent to itself and to its groups."""
+        return not self._ahead and not self.boxes.flying
+
+    def _settle(self) -> None:
+        """Forget the groups of which this process has read all that it sent."""
+        with self.lock:
+            for name, number in list(self._ahead.items()):
+                group = self.groups.get(name)
+                if group is None or group.position >= number:
+                    self._ahead.pop(name, None)
+
+    def subscribe(self, name: str, on_message: OnMessage, on_gap: OnGap) -> Steps:
+        """Subscribe to a group's stream; the Subscription."""
+        yield from self.open()
+        key = self.keys.group(name)
+        number = opened_number((yield STREAM, (key,), (STREAM_TTL_S, 1)), key)
+        subscription = self.subscription(name, number, on_message, on_gap)
+        yield None, (), self.wake_command()
+        return subscription
+
+    def flush(self) -> Steps:
+        """Delete every message and group on the server, and have the other processes forget."""
+        cursor: Any = 0
+        while True:
+            cursor, found = yield (
+                None,
+                (),
+                ("SCAN", cursor, "MATCH", self.keys.everything, "COUNT", SCAN_COUNT),
+            )
+            for key in found:
+                if not key.startswith(self.keys.processes):
+                    yield None, (), ("UNLINK", key)
+                    continue
+                yield None, (), ("XTRIM", key, "MAXLEN", 0)
+                if key != self.process_key:
+                    yield None, (), ("XADD", key, "NOMKSTREAM", "1-*", "f", "1")
+            if not int(cursor):
+                break
+        self._forget()
+
+    def close(self) -> Steps:
+        """Stop reading, and take this process's stream away."""
+        reader, self.reader = self.reader, None
+        self.fetcher.stop()
+        if reader is not None:
+            reader.stop()
+            yield None, (), ("UNLINK", self.process_key, self.keys.full(self.process))
+
+    def general_arguments(
+        self, verb: str, channel: str, *more: Any, capacity: int | None = None
+    ) -> tuple[Any, ...]:
+        """Return the arguments of the script ``general``."""
+        if capacity is None:
+            capacity = self._capacity_of(channel)
+        expiry_ms = int(self.expiry_s * 1000)
+        return (
+            *(verb, expiry_ms, capacity, self.keys.groups, self.keys.processes, channel),
+            *more,
+        )
+
+    # What came
+
+    def own_entries(
+        self, entries: Sequence[tuple[bytes, list[bytes]]]
+    ) -> list[tuple[int, Callable[[], None]]]:
+        """See Hub."""
+        self.position = number_of(entries[-1][0])
+        self._trimmed += len(entries)
+        actions: list[tuple[int, Callable[[], None]]] = []
+        latest = 0
+        for _, fields in entries:
+            kind, value = fields[0], fields[1]
+            if kind == b"m":
+                latest = max(latest, int(value[:STAMP_DIGITS]))
+                own = fields[5] == b"1"
+                actions.append((latest, partial(self._message, fields[3].decode(), value, own)))
+            elif kind == b"w":
+                self._woken(value.decode())
+            elif kind == b"j":
+                channel = fields[3].decode()
+                capacity = self._capacity_of(channel)
+                self._join(value.decode(), channel, int(fields[5]), capacity, self._group_expiry_s)
+            elif kind == b"l":
+                self._leave(value.decode(), fields[3].decode(), int(fields[5]))
+            elif kind == b"f":
+                self._forget()
+        return actions
+
+    def _message(self, channel: str, value: bytes, own: bool) -> None:
+        if own:
+            self.boxes.arrive(channel)
+        age_s = age(value)
+        try:
+            body = self.codec.body(value[STAMP_DIGITS:])
+        except ValueError as error:
+            logger.error("Channel %s: %s", channel, error)
+            return
+        capacity = self._capacity_of(channel)
+        if self.boxes.put_all([(channel, capacity)], body, age_s):
+            logger.info("Channel %s is over capacity", channel)
+        if self.boxes.count(channel) >= capacity:
+            self._fresh_full.add(channel)
+
+    def _woken(self, channel: str) -> None:
+        if channel:
+            with self.boxes.lock:
+                box = self.boxes.box(channel)
+            self.fetcher.request(box)
+
+    def feed(self, group: Group, entry: Entry) -> None:
+        """See Hub; general channels that are waited for look at the server again."""
+        super().feed(group, entry)
+        self._look_again(group)
+        if self._ahead:
+            self._settle()
+
+    def _look_again(self, group: Group) -> None:
+        watchers, group.watchers = group.watchers, set()
+        for channel in watchers:
+            self._woken(channel)
+
+    def watch(self, box: Box, groups: Sequence[tuple[str, int]]) -> None:
+        """Have a general channel that is waited for look again when its groups get something."""
+        is_new = False
+        with self.lock:
+            for name, number in groups:
+                is_new = is_new or name not in self.groups
+                group = self.track(name, number)
+                group.watchers.add(box.name)
+                if group.position > number:
+                    self.fetcher.request(box)
+        if is_new:
+            self.link.run(None, (), self.wake_command())
+
+    def give_back(self, channel: str, items: Sequence[tuple[float, Body]]) -> None:
+        """Put messages that nobody here takes back to the front of a general channel."""
+        now = monotonic()
+        values = [
+            stamp(self.expiry_s - (expires - now)) + self.codec.sealed(body)
+            for expires, body in items
+        ]
+        arguments = self.general_arguments("back", channel, *values)
+        self.link.run(GENERAL, self.keys.general(channel), arguments)
+
+    def own_opened(self, number: int) -> None:
+        """See Hub."""
+        super().own_opened(number)
+        logger.warning("Channels of %s: this process's messages were lost", self.link.name)
+        self._full.clear()
+        self.boxes.forget_flights()
+
+    def after_reading(self) -> None:
+        """Note which channels are full, trim what was read, and fetch what is waited for."""
+        if not (self._fresh_full or self._full) and self._trimmed < TRIM_EVERY:
+            return
+        fresh, self._fresh_full = self._fresh_full, set()
+        drained = {name for name in self._full if not self._is_full(name)}
+        key = self.keys.full(self.process)
+        fresh = {name for name in fresh if self._is_full(name)} - self._full
+        self._full = (self._full - drained) | fresh
+        if drained:
+            self.link.run(None, (), ("SREM", key, *drained))
+        if fresh:
+            self.link.run(None, (), ("SADD", key, *fresh))
+            self.link.run(None, (), ("EXPIRE", key, STREAM_TTL_S))
+        if self._trimmed >= TRIM_EVERY:
+            self._trimmed = 0
+            self.link.run(None, (), ("XTRIM", self.process_key, "MINID", f"1-{self.position}"))
+
+    def checked(self) -> None:
+        """Look again for whoever waits: an entry that would have woken them may be lost."""
+        for box in self.boxes.waiting():
+            self._waits(box)
+
+    def _is_full(self, channel: str) -> bool:
+        return self.boxes.count(channel) >= self._capacity_of(channel)
+
+    def _forget(self) -> None:
+        with self.lock:
+            self.boxes.clear()
+            self._full.clear()
+            for group in list(self.groups.values()):
+                group.members.clear()
+                group.watchers.clear()
+                self.drop_unwanted(group)
+        for box in self.boxes.waiting():
+            self._waits(box)

@@ -1,0 +1,1 @@
+"""Tests of the Channels layer, a file for each of its modules that can be tested alone."""
