@@ -1,6 +1,7 @@
 """The cache backend: ``CACHES = {"default": {"BACKEND": "cacheapp.cache.CacheBackend", ...}}``."""
 
 from cacheapp.cache.backend import CacheBackend
+from cacheapp.cache.cached import cached
 from cacheapp.cache.client import CacheClient, SentinelCacheClient
 from cacheapp.cache.errors import (
     CacheError,
@@ -19,4 +20,5 @@ __all__ = [
     "LocationError",
     "SentinelCacheClient",
     "SerializationError",
+    "cached",
 ]

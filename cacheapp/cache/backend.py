@@ -14,15 +14,16 @@ Left out on purpose: culling (MAX_ENTRIES, CULL_FREQUENCY). Redis evicts by its 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
 
-from cacheapp.cache import operations, structures
+from cacheapp.cache import aside, asidemany, operations, structures
+from cacheapp.cache import tags as tagging
 from cacheapp.cache.base import RedisBackend
+from cacheapp.cache.entries import WRAPPED
 from cacheapp.cache.keys import to_milliseconds
 from cacheapp.cache.locks import AsyncDegradingLock, DegradingLock
 from cacheapp.cache.outage import SERVER_ERRORS
@@ -123,6 +124,8 @@ class CacheBackend(RedisBackend):
         try:
             if raw[0] == self._str_tag:
                 return raw[1:].decode()
+            if raw[0] in WRAPPED:
+                return self._unwrap(raw, name, default, client=client)
         except (IndexError, UnicodeDecodeError):
             pass  # the codec counts and logs it
         return self.codec.decode(raw, name, default)
@@ -143,6 +146,8 @@ class CacheBackend(RedisBackend):
                 raise
             return default
         self._answered(writes=False)
+        if raw and raw[0] in WRAPPED:
+            return await self._aunwrap(raw, name, default, client=client)
         return default if raw is None else self.codec.decode(raw, name, default)
 
     def set(
@@ -154,12 +159,16 @@ class CacheBackend(RedisBackend):
         client: Any = None,
         nx: bool = False,
         xx: bool = False,
+        tags: Iterable[Any] = (),
     ) -> bool:
         """Store ``value`` at ``key`` for ``timeout`` seconds: a number, or None for ever.
 
         Zero or less removes the key. With ``nx`` only a missing key is set, with ``xx`` only an
-        existing one. Returns whether it was done. Raises SerializationError.
+        existing one. ``tags`` are names for invalidate_tags(). Returns whether it was done. Raises
+        SerializationError.
         """
+        if tags:
+            return self._set_tagged(key, value, timeout, version, tags, nx, xx, client=client)
         if (
             version is None
             and key.__class__ is str
@@ -192,7 +201,7 @@ class CacheBackend(RedisBackend):
             ttl_ms = None if timeout is None else to_milliseconds(timeout)
         try:
             if ttl_ms == 0 or nx or xx or client is not None:
-                return self._run(operations.store(name, raw, ttl_ms, nx, xx), client=client)
+                return self._run(operations.store(self, name, raw, ttl_ms, nx, xx), client=client)
             (self._writer or self._open_writer()).store(name, raw, ttl_ms or 0)
             return True
         except SERVER_ERRORS as error:
@@ -212,8 +221,13 @@ class CacheBackend(RedisBackend):
         client: Any = None,
         nx: bool = False,
         xx: bool = False,
+        tags: Iterable[Any] = (),
     ) -> bool:
         """See set()."""
+        if tags:
+            return await self._aset_tagged(
+                key, value, timeout, version, tags, nx, xx, client=client
+            )
         if client is None and self.client.runs_in_process:
             return self.set(key, value, timeout, version, None, nx, xx)
         name = self.storage_key(key, version)
@@ -223,7 +237,7 @@ class CacheBackend(RedisBackend):
             if self._outages.is_open:
                 self._outages.admit()
             target = client or self.client.get_async_client(write=True)
-            done = await adrive(operations.store(name, raw, ttl_ms, nx, xx), target)
+            done = await adrive(operations.store(self, name, raw, ttl_ms, nx, xx), target)
         except SERVER_ERRORS as error:
             degrades = self._failed(error, writes=True)
             if client is None and self.client.retries_elsewhere:
@@ -238,7 +252,7 @@ class CacheBackend(RedisBackend):
         """Try the other servers of LOCATION in turn, since REPLICA_READ_ONLY is False."""
         for index in range(1, self.client.server_count):
             try:
-                return drive(operations.store(*entry), self.client.client_at(index))
+                return drive(operations.store(self, *entry), self.client.client_at(index))
             except SERVER_ERRORS as next_error:
                 error = next_error
         if degrades:
@@ -249,7 +263,8 @@ class CacheBackend(RedisBackend):
         """See _store_elsewhere()."""
         for index in range(1, self.client.server_count):
             try:
-                return await adrive(operations.store(*entry), self.client.async_client_at(index))
+                client = self.client.async_client_at(index)
+                return await adrive(operations.store(self, *entry), client)
             except SERVER_ERRORS as next_error:
                 error = next_error
         if degrades:
@@ -278,20 +293,6 @@ class CacheBackend(RedisBackend):
         """See add()."""
         return await self.aset(key, value, timeout, version, client, nx=True)
 
-    async def aget_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None
-    ) -> Any:
-        """See get_or_set(). ``default`` may also be a coroutine function."""
-        value = await self.aget(key, self._missing_key, version)
-        if value is not self._missing_key:
-            return value
-        if callable(default):
-            default = default()
-            if inspect.isawaitable(default):
-                default = await default
-        await self.aadd(key, default, timeout, version)
-        return await self.aget(key, default, version)
-
     async def aclose(self, **kwargs: Any) -> None:
         """Disconnect the running loop's clients of this object; they connect anew when used."""
         if self._client is not None:
@@ -314,6 +315,16 @@ class CacheBackend(RedisBackend):
     incr_version, aincr_version = twins(operations.incr_version, degraded=_version_above)
     decr_version, adecr_version = twins(operations.decr_version, degraded=_version_below)
     clear, aclear = twins(operations.clear, degraded=_no)
+
+    # Patterns (docs/patterns.md tells how to use them)
+
+    get_or_set, aget_or_set = aside.get_or_set, aside.aget_or_set
+    get_or_set_many, aget_or_set_many = asidemany.get_or_set_many, asidemany.aget_or_set_many
+    invalidate_tags, ainvalidate_tags = twins(tagging.invalidate_tags, degraded=_no)
+    _set_tagged, _aset_tagged = twins(tagging.set_tagged, degraded=_no)
+    _unwrap, _aunwrap = twins(
+        tagging.unwrap, degraded=lambda self, raw, name, default: default, writes=False
+    )
 
     ttl, attl = twins(operations.ttl, degraded=_zero, writes=False)
     pttl, apttl = twins(operations.pttl, degraded=_zero, writes=False)

@@ -6,7 +6,7 @@ the sight of the server: here is how one gets there and what happens if it does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.core.cache.backends.base import (
@@ -27,7 +27,7 @@ from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames, KeyShape, encode_key, to_milliseconds
 from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.serializers import STR_TAG
-from cacheapp.cache.steps import Steps, adrive, drive
+from cacheapp.cache.steps import Request, Steps, adrive, drive
 
 T = TypeVar("T")
 
@@ -217,6 +217,14 @@ class RedisBackend(RedisCache):
         if self.client.server_count == 1:
             self._reader = client
         return client
+
+    def write(self, names: Sequence[bytes], request: Request) -> Any:
+        """Return what an operation yields to change ``names``: ``request``, or with its message."""
+        return request
+
+    def fetch_many(self, names: list[bytes]) -> Steps[list[Any]] | None:
+        """Steps that look among the copies for ``names`` first; None where there are no copies."""
+        return None
 
     def _open_writer(self) -> Any:
         """Return the client for writing, and keep it if no outage lasts."""

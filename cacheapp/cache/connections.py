@@ -25,6 +25,7 @@ from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames
 from cacheapp.cache.outage import BREAKER_SECONDS, Outages
 from cacheapp.cache.serializers import Codec
+from cacheapp.cache.singleflight import Flights
 from cacheapp.clients import URLError, get_async_client, get_client
 from cacheapp.clients.arguments import what_is_unknown
 from cacheapp.clients.bytelevel import ByteCommands
@@ -173,6 +174,8 @@ class AliasState:
         self.params = params
         self.codec = Codec(alias, options)
         self._names = KeyNames("")
+        #: Values being computed in this process.
+        self.flights = Flights()
         self.outages = Outages(
             alias,
             degrades=bool(

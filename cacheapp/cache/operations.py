@@ -18,6 +18,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django_redis.util import CacheKey
 from redis.exceptions import ResponseError
 
+from cacheapp.cache import tags as tagging
 from cacheapp.cache.errors import ContentionError
 from cacheapp.cache.scripts import INCR, MOVE, REPLACE
 from cacheapp.cache.serializers import MISSING
@@ -32,13 +33,24 @@ if TYPE_CHECKING:
 ATTEMPTS_MAX: Final = 10_000
 
 
-def store(name: bytes, raw: bytes, ttl_ms: int | None, nx: bool, xx: bool) -> Steps[bool]:
-    """SET, or what it amounts to with a deadline that is over. Returns whether it was done."""
+def store(
+    cache: CacheBackend, name: bytes, raw: bytes, ttl_ms: int | None, nx: bool, xx: bool
+) -> Steps[bool]:
+    """SET, or what it amounts to with a deadline that is over. Returns whether it was done.
+
+    With ``nx`` and ``xx`` an entry that a tag made a miss is none.
+    """
+    if xx and (yield from tagging.dead(cache, name)) is not None:
+        return False
     if ttl_ms != 0:
-        return bool((yield lambda client: client.set(name, raw, px=ttl_ms, nx=nx, xx=xx)))
+        set_ = methodcaller("set", name, raw, px=ttl_ms, nx=nx, xx=xx)
+        done = yield cache.write((name,), set_)
+        if nx and not done and (yield from tagging.bury(cache, name)):
+            done = yield cache.write((name,), set_)
+        return bool(done)
     if nx:
-        return not (yield lambda client: client.exists(name))
-    return bool((yield lambda client: client.delete(name)))
+        return not (yield from is_there(cache, name))
+    return bool((yield cache.write((name,), methodcaller("delete", name))))
 
 
 def delete(cache: CacheBackend, key: Any, version: Any = None) -> Steps[bool]:
@@ -50,7 +62,14 @@ def delete(cache: CacheBackend, key: Any, version: Any = None) -> Steps[bool]:
 def has_key(cache: CacheBackend, key: Any, version: Any = None) -> Steps[bool]:
     """Say whether ``key`` exists. Its value is not looked at."""
     name = cache.storage_key(key, version)
-    return bool((yield lambda client: client.exists(name)))
+    return (yield from is_there(cache, name))
+
+
+def is_there(cache: CacheBackend, name: bytes) -> Steps[bool]:
+    """Say whether there is anything at ``name`` but a dead entry or a lease."""
+    if not (yield lambda client: client.exists(name)):
+        return False
+    return (yield from tagging.dead(cache, name)) is None
 
 
 def get_many(cache: CacheBackend, keys: Iterable[Any], version: Any = None) -> Steps[dict]:
@@ -60,7 +79,14 @@ def get_many(cache: CacheBackend, keys: Iterable[Any], version: Any = None) -> S
         return {}
     names = cache.storage_keys(keys, version)
     replies = yield lambda client: _get_all(client, names)
-    return cache.codec.decode_many(keys, names, replies)
+    wrapped: list[tuple[bytes, bytes]] = []
+    values = cache.codec.decode_many(keys, names, replies, wrapped)
+    if wrapped:
+        opened = yield from tagging.unwrap_many(cache, wrapped)
+        values |= {
+            key: opened[name] for key, name in zip(keys, names, strict=True) if name in opened
+        }
+    return values
 
 
 def set_many(
@@ -68,13 +94,20 @@ def set_many(
     data: Mapping[Any, Any],
     timeout: Any = DEFAULT_TIMEOUT,
     version: Any = None,
+    tags: Iterable[Any] = (),
 ) -> Steps[list]:
-    """Set all of ``data``, for ``timeout`` seconds, in one round trip, all or none. Returns []."""
+    """Set all of ``data``, for ``timeout`` seconds, in one round trip, all or none. Returns [].
+
+    With ``tags`` it is one round trip more, for their versions.
+    """
     if not data:
         return []
     names = cache.storage_keys(data, version)
     values = cache.codec.encode_many(data.values(), names)
     ttl_ms = cache.ttl_ms(timeout)
+    if tags:
+        head = yield from tagging.head(cache, tags, ttl_ms)
+        values = [head + value for value in values]
     if ttl_ms == 0:
         yield lambda client: client.delete(*names)
     else:
@@ -145,16 +178,17 @@ def incr(
             return int(total)
     for _ in range(ATTEMPTS_MAX):
         raw = yield lambda client: client.get(name)
-        value = MISSING if raw is None else cache.codec.decode(raw, name, MISSING)
+        value = MISSING if raw is None else (yield from tagging.read(cache, raw, name))
         if value is MISSING:
             if not ignore_key_check:
                 raise ValueError(f"Key {key!r} not found")
             total = delta
             created = cache.codec.encode(delta, name)
-            done = yield methodcaller("set", name, created, nx=raw is None)
+            done = yield cache.write((name,), methodcaller("set", name, created, nx=raw is None))
         else:
             total = value + delta
-            done = yield from run_script(REPLACE, [name], [raw, cache.codec.encode(total, name)])
+            changed = tagging.rewrap(raw, cache.codec.encode(total, name))
+            done = yield from run_script(REPLACE, [name], [raw, changed])
         if done:
             return total
     raise ContentionError(f"Key {key!r} changed at each of {ATTEMPTS_MAX} attempts to add to it")
@@ -177,7 +211,7 @@ def incr_version(cache: CacheBackend, key: Any, delta: int = 1, version: Any = N
     new_name = cache.storage_key(plain_key, version + delta)
     for _ in range(ATTEMPTS_MAX):
         raw = yield lambda client: client.get(name)
-        moved = None if raw is None else cache.codec.rebind(raw, name, new_name)
+        moved = None if raw is None else (yield from tagging.rebind(cache, raw, name, new_name))
         if moved is None:
             raise ValueError(f"Key {key!r} not found")
         if (yield from run_script(MOVE, [name, new_name], [raw, moved])):

@@ -6,6 +6,7 @@ The first byte of what is stored says how to read the rest:
     s       str, in UTF-8        b   bytes        d   float, as repr() writes it
     p       a signed pickle      j   JSON         m   msgpack
     x       what a serializer class named by a dotted path wrote
+    v l w   no value by itself: see ``entries``
 
 A compressed body has its tag in upper case. What needs no pickle gets none, and so costs no
 signature: reading a str is one comparison and one decode. The signature of a pickle covers the
@@ -35,6 +36,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.module_loading import import_string
 from django_redis.exceptions import CompressorError
 
+from cacheapp.cache.entries import WRAPPED
 from cacheapp.cache.errors import SerializationError
 from cacheapp.cache.signing import SIGNATURE_SIZE, Signer
 
@@ -311,9 +313,16 @@ class Codec:
         ]
 
     def decode_many(
-        self, keys: list[Any], places: list[bytes], replies: list[bytes | None]
+        self,
+        keys: list[Any],
+        places: list[bytes],
+        replies: list[bytes | None],
+        wrapped: list[tuple[bytes, bytes]],
     ) -> dict[Any, Any]:
-        """Return the values found, by their keys; what is missing or unreadable is left out."""
+        """Return the values found, by their keys; what is missing or unreadable is left out.
+
+        What is no plain value (see ``entries``) is put into ``wrapped``, with its place.
+        """
         decode, str_tag = self.decode, STR_TAG if self.has_inline_str else -1
         values = {}
         for key, place, raw in zip(keys, places, replies, strict=True):
@@ -321,6 +330,8 @@ class Codec:
                 continue
             if raw and raw[0] == str_tag and raw.isascii():
                 values[key] = raw[1:].decode()
+            elif raw and raw[0] in WRAPPED:
+                wrapped.append((place, raw))
             else:
                 value = decode(raw, place, MISSING)
                 if value is not MISSING:

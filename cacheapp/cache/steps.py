@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Sequence
+from operator import methodcaller
 from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError, RedisError
@@ -91,8 +92,16 @@ def twins(
     return method, amethod
 
 
-def run_script(script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) -> Steps[Any]:
-    """The steps that run a script, or its native form on an engine; the result is its reply."""
+def run_script(
+    script: Script,
+    keys: Sequence[bytes],
+    arguments: Sequence[Any],
+    write: Callable[[Request], Any] = lambda request: request,
+) -> Steps[Any]:
+    """The steps that run a script, or its native form on an engine; the result is its reply.
+
+    ``write`` makes of each request what is to be yielded.
+    """
 
     def ask(client: Any) -> Any:
         if script.has_form and isinstance(client, NativeScripts):
@@ -100,6 +109,7 @@ def run_script(script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) 
         return client.evalsha(script.sha, len(keys), *keys, *arguments)
 
     try:
-        return (yield ask)
+        return (yield write(ask))
     except NoScriptError:
-        return (yield lambda client: client.eval(script.text, len(keys), *keys, *arguments))
+        whole = methodcaller("eval", script.text, len(keys), *keys, *arguments)
+        return (yield write(whole))

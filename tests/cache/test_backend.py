@@ -41,6 +41,8 @@ DEGRADED: list[tuple[str, tuple[Any, ...], Any]] = [
     ("add", ("key", 1), False),
     ("add", ("key", 1, 0), False),
     ("get_or_set", ("key", "default"), "default"),
+    ("get_or_set_many", (["a"], dict.fromkeys), {"a": None}),
+    ("invalidate_tags", (["tag"],), False),
     ("has_key", ("key",), False),
     ("delete", ("key",), False),
     ("touch", ("key",), False),
@@ -108,7 +110,7 @@ OTHERS = {
     *("aclose", "close", "iter_keys", "aiter_keys", "lock", "alock", "sscan_iter", "asscan_iter"),
     *("scan", "sscan_page", "storage_key", "storage_keys", "reverse_key", "search_pattern"),
     *("key_shape", "ttl_ms", "get_backend_timeout", "make_key", "make_and_validate_key"),
-    *("validate_key", "client", "scan_count", "server_errors"),
+    *("validate_key", "client", "scan_count", "server_errors", "write", "fetch_many"),
 }
 
 

@@ -280,7 +280,7 @@ def test_many_at_once() -> None:
         places = [b":1:%d" % number for number in range(len(values))]
         replies = codec.encode_many(values, places)
         keys = list("abcdef")
-        assert codec.decode_many(keys, places, replies) == dict(zip(keys, values, strict=True))
+        assert codec.decode_many(keys, places, replies, []) == dict(zip(keys, values, strict=True))
         damaged = [None, b"", *replies[2:]]
-        assert set(codec.decode_many(keys, places, damaged)) == set(keys[2:])
+        assert set(codec.decode_many(keys, places, damaged, [])) == set(keys[2:])
         assert codec.rejected == 1

@@ -1,0 +1,143 @@
+"""What a pattern waits for, and two loops that wait: one for threads, one for event loops.
+
+An operation (``steps``) only ever waits for the server. A pattern also computes, pauses, and waits
+for others; so it is a generator of *effects*, and ``run`` and ``arun`` are all that differs
+between sync and async code. Errors, a cancellation among them, are thrown into the generator
+where the effect stands, so its ``finally`` can still ask the server to end a lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from cacheapp.cache.outage import SERVER_ERRORS
+from cacheapp.cache.singleflight import Flight
+from cacheapp.cache.steps import Steps
+
+if TYPE_CHECKING:
+    from cacheapp.cache.backend import CacheBackend
+
+#: What asking gives while the server does not answer and the alias degrades.
+DOWN: Final = object()
+
+
+class Effect(Protocol):
+    """Something to wait for, in either world."""
+
+    def wait(self, cache: CacheBackend) -> Any:
+        """Wait in this thread and return what came of it."""
+
+    async def await_(self, cache: CacheBackend) -> Any:
+        """Wait in the running loop."""
+
+
+class Ask:
+    """Run an operation on the primary; DOWN where it fails and the alias degrades."""
+
+    def __init__(self, steps: Steps[Any]) -> None:
+        self._steps = steps
+
+    def wait(self, cache: CacheBackend) -> Any:
+        """See Effect."""
+        try:
+            return cache._run(self._steps)
+        except SERVER_ERRORS as error:
+            if not cache._failed(error, writes=True):
+                raise
+            return DOWN
+
+    async def await_(self, cache: CacheBackend) -> Any:
+        """See Effect."""
+        try:
+            return await cache._arun(self._steps)
+        except SERVER_ERRORS as error:
+            if not cache._failed(error, writes=True):
+                raise
+            return DOWN
+
+
+class Compute:
+    """Call a function; in async code it may be a coroutine function."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+
+    def wait(self, cache: CacheBackend) -> Any:
+        """See Effect."""
+        return self._function()
+
+    async def await_(self, cache: CacheBackend) -> Any:
+        """See Effect."""
+        value = self._function()
+        return await value if inspect.isawaitable(value) else value
+
+
+class Pause:
+    """Let ``seconds`` pass."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def wait(self, cache: CacheBackend) -> None:
+        """See Effect."""
+        time.sleep(self._seconds)
+
+    async def await_(self, cache: CacheBackend) -> None:
+        """See Effect."""
+        await asyncio.sleep(self._seconds)
+
+
+class Join:
+    """Wait for another's flight, ``seconds`` at most."""
+
+    def __init__(self, flight: Flight, seconds: float) -> None:
+        self._flight = flight
+        self._seconds = seconds
+
+    def wait(self, cache: CacheBackend) -> Any:
+        """See Effect."""
+        return self._flight.wait(self._seconds)
+
+    async def await_(self, cache: CacheBackend) -> Any:
+        """See Effect."""
+        return await self._flight.await_(self._seconds)
+
+
+Course = Generator[Effect, Any, Any]
+
+
+def run(cache: CacheBackend, course: Course) -> Any:
+    """Run a pattern in this thread and return its result."""
+    step: Callable[[Any], Effect] = course.send
+    given: Any = None
+    try:
+        while True:
+            effect = step(given)
+            try:
+                step, given = course.send, effect.wait(cache)
+            except BaseException as error:  # noqa: BLE001 - thrown into the course, which decides
+                step, given = course.throw, error
+    except StopIteration as stop:
+        return stop.value
+
+
+async def arun(cache: CacheBackend, course: Course) -> Any:
+    """Run a pattern in the running loop and return its result."""
+    step: Callable[[Any], Effect] = course.send
+    given: Any = None
+    try:
+        while True:
+            effect = step(given)
+            try:
+                step, given = course.send, await effect.await_(cache)
+            except GeneratorExit:
+                course.close()  # the loop has gone: there is nothing to wait with
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown into the course, which decides
+                step, given = course.throw, error
+    except StopIteration as stop:
+        return stop.value

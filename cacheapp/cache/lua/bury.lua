@@ -1,0 +1,5 @@
+-- Delete KEYS[1] if it still holds ARGV[1]. Gives 1 if it did.
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then
+    return 0
+end
+return redis.call("DEL", KEYS[1])

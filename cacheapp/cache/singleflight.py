@@ -1,0 +1,147 @@
+"""One computation of a value a process: who asks while it runs waits for its end.
+
+A ``Flight`` is one computation under way. Threads wait for it on an event, tasks of any event loop
+on a future of theirs, so a thread may lead and tasks follow, and the reverse. What followers get is
+bytes, for each to decode: a cache never hands one mutable object to two callers.
+
+A follower that would wait for itself (the leader is further up in its own call, or is a task of
+the event loop that the follower blocks) is told so by ``is_own``, and has to do without.
+
+After a fork the child has no flights: their leaders are in the parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a flight ended: with the value's bytes, with an error, or (neither) see for yourself."""
+
+    inner: bytes | None = None
+    error: Exception | None = None
+
+
+NOTHING: Final = Outcome()
+
+
+def _running_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+class Flight:
+    """One computation under way. Made by ``Flights.join``."""
+
+    def __init__(self, flights: Flights, name: bytes) -> None:
+        self._flights = flights
+        self._name = name
+        self._thread = threading.get_ident()
+        self._task = _running_task()
+        self._event = threading.Event()
+        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self.outcome = NOTHING
+
+    def is_own(self) -> bool:
+        """Whether the caller would wait for itself."""
+        if self._thread != threading.get_ident():
+            return False
+        task = _running_task()
+        return task is None or task is self._task or self._task is None
+
+    def close(self) -> None:
+        """Let nobody join any more. To be called before the value is stored.
+
+        So all who share the value asked before it was accepted, and none after a later write.
+        """
+        self._flights.forget(self._name, self)
+
+    def finish(self, outcome: Outcome = NOTHING) -> None:
+        """End the flight; a second time does nothing."""
+        with self._flights.lock:
+            if self._event.is_set():
+                return
+            self.close()
+            self.outcome = outcome
+            self._event.set()
+            futures = self._futures
+        for loop, future in futures:
+            with suppress(RuntimeError):  # that loop has ended, and its tasks with it
+                loop.call_soon_threadsafe(_wake, future)
+
+    def wait(self, seconds: float) -> Outcome:
+        """Wait for the end in a thread. After ``seconds`` it is NOTHING."""
+        self._event.wait(seconds)
+        return self.outcome
+
+    async def await_(self, seconds: float) -> Outcome:
+        """Wait for the end in a task, which may be cancelled. See wait()."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._flights.lock:
+            if self._event.is_set():
+                return self.outcome
+            self._futures.append((loop, future))
+        try:
+            await asyncio.wait((future,), timeout=seconds)
+        finally:
+            future.cancel()
+        return self.outcome
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Flights:
+    """The flights of one alias in this process, by the server's key."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._flights: dict[bytes, Flight] = {}
+        _all.add(self)
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def join(self, name: bytes) -> tuple[Flight, bool]:
+        """Return the flight for ``name``, and whether the caller leads it, and so must end it."""
+        with self.lock:
+            flight = self._flights.get(name)
+            if flight is not None:
+                return flight, False
+            flight = self._flights[name] = Flight(self, name)
+            return flight, True
+
+    def forget(self, name: bytes, flight: Flight) -> None:
+        """Take ``flight`` out, if it is still the one for ``name``."""
+        with self.lock:
+            if self._flights.get(name) is flight:
+                del self._flights[name]
+
+    def forget_all(self) -> None:
+        """Begin anew, in a forked child."""
+        self.lock = threading.RLock()
+        self._flights = {}
+
+
+_all: weakref.WeakSet[Flights] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for flights in list(_all):
+        flights.forget_all()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

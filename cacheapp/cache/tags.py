@@ -1,0 +1,263 @@
+"""Tags: many entries declared dead by one small write, however many they are.
+
+Each tag has a version, a random token at a key of its own. A tagged entry carries the versions
+that its tags had when its value was begun, and a reader compares: an entry with an older version,
+or whose tag has none any more, is a miss. So ``invalidate_tags`` is one DEL of the tags' versions,
+nothing has to know which entries a tag has, and a tag that the server evicted or lost kills its
+entries instead of reviving old ones (a counter that begins anew would).
+
+A tag's version lives as long as its longest entry at least, and is deleted by the same announced
+write as any key: near caches, where copies of entries and of versions stand side by side, hear of
+it as of any other key.
+
+Tags belong to the alias, not to a cache version: version numbers move keys, not meanings.
+
+Left out on purpose: a list of the keys of a tag. It would have to be exact under eviction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from redis.exceptions import ResponseError
+
+from cacheapp.cache import entries
+from cacheapp.cache.keys import encode_key
+from cacheapp.cache.leases import BURY
+from cacheapp.cache.serializers import MISSING
+from cacheapp.cache.steps import Steps, run_script
+
+if TYPE_CHECKING:
+    from cacheapp.cache.backend import CacheBackend
+
+#: The cache version under which the versions of tags stand: an integer, since key functions may
+#: reckon with it and ``clear()`` finds it, and none that anybody uses.
+TAG_VERSION: Final = -7461
+#: Characters of a tag at most.
+TAG_SIZE_MAX: Final = 250
+
+
+def tag_names(tags: Iterable[Any]) -> list[bytes]:
+    """Return the tags as an entry carries them, each once. Raises TypeError and ValueError."""
+    if isinstance(tags, (str, bytes)):
+        raise TypeError(f"tags must be a list of tags, not the text {tags!r}: write [{tags!r}]")
+    names = list(dict.fromkeys(str(tag) for tag in tags))
+    if len(names) > entries.TAGS_MAX:
+        raise ValueError(
+            f"An entry has {len(names)} tags, and at most {entries.TAGS_MAX} are allowed, since "
+            "every read compares all of them. Tag it by what is changed, not by what it shows."
+        )
+    for name in names:
+        if not name or len(name) > TAG_SIZE_MAX:
+            raise ValueError(f"A tag has 1 to {TAG_SIZE_MAX} characters, not {len(name)}")
+    return [encode_key(name) for name in names]
+
+
+def version_key(cache: CacheBackend, name: bytes) -> bytes:
+    """Return the server's key of a tag's version."""
+    return encode_key(str(cache.make_key(name.decode(), TAG_VERSION)))
+
+
+def invalidate_tags(cache: CacheBackend, tags: Iterable[Any]) -> Steps[bool]:
+    """Make every entry with one of ``tags`` a miss, at once and in all processes. Returns True.
+
+    False says that the server did not answer and the alias degrades: nothing was invalidated. One
+    round trip, whatever the number of entries. A value whose computing began before is not
+    served afterwards, however late it is stored.
+    """
+    keys = [version_key(cache, name) for name in tag_names(tags)]
+    if keys:
+        yield cache.write(keys, lambda client: client.delete(*keys))
+    return True
+
+
+def versions(cache: CacheBackend, names: Sequence[bytes], life_ms: int | None) -> Steps[list]:
+    """Return the tags with their versions, new ones for tags that have none. One round trip.
+
+    They live for ``life_ms`` milliseconds at least; None is for ever.
+    """
+    if not names:
+        return []
+    keys = [version_key(cache, name) for name in names]
+    token = entries.new_token()
+
+    def ask(client: Any) -> Any:
+        pipeline = client.pipeline(transaction=True)
+        for key in keys:
+            pipeline.set(key, token, px=life_ms, nx=True)
+            if life_ms is None:
+                pipeline.persist(key)
+            else:
+                pipeline.pexpire(key, life_ms, gt=True)
+            pipeline.get(key)
+        return pipeline.execute()
+
+    replies = yield ask
+    return list(zip(names, replies[2::3], strict=True))
+
+
+def set_tagged(
+    cache: CacheBackend,
+    key: Any,
+    value: Any,
+    timeout: Any = DEFAULT_TIMEOUT,
+    version: Any = None,
+    tags: Iterable[Any] = (),
+    nx: bool = False,
+    xx: bool = False,
+) -> Steps[bool]:
+    """Store ``value`` at ``key`` with ``tags``. Two round trips: their versions, and the value."""
+    from cacheapp.cache import operations
+
+    name = cache.storage_key(key, version)
+    inner, ttl_ms = cache.codec.encode(value, name), cache.ttl_ms(timeout)
+    raw = (yield from head(cache, tags, ttl_ms)) + inner
+    return (yield from operations.store(cache, name, raw, ttl_ms, nx, xx))
+
+
+def head(cache: CacheBackend, tags: Iterable[Any], ttl_ms: int | None) -> Steps[bytes]:
+    """Return what to put before values of ``ttl_ms`` that carry ``tags``; nothing for none."""
+    names = tag_names(tags)
+    if not names or ttl_ms == 0:
+        return b""
+    return entries.pack_head(0, 0.0, (yield from versions(cache, names, ttl_ms)))
+
+
+# Reading
+
+
+def read_versions(cache: CacheBackend, names: Sequence[bytes]) -> Steps[list[bytes | None]]:
+    """Return the versions of tags, None for those that have none: from near copies or by MGET."""
+    if not names:
+        return []
+    keys = [version_key(cache, name) for name in names]
+    copied = cache.fetch_many(keys)
+    if copied is not None:
+        return (yield from copied)
+    return list((yield lambda client: client.mget(keys)))
+
+
+def unwrap(cache: CacheBackend, raw: bytes, name: bytes, default: Any) -> Steps[Any]:
+    """Return the value of ``raw``, found at ``name`` with a first byte in WRAPPED, or ``default``.
+
+    A value in its stale time is a miss here; ``get_or_set`` alone serves such.
+    """
+    value = yield from unwrap_many(cache, [(name, raw)])
+    return value.get(name, default)
+
+
+def unwrap_many(
+    cache: CacheBackend, found: Iterable[tuple[bytes, bytes]]
+) -> Steps[dict[bytes, Any]]:
+    """Return the values that live among ``found``, pairs of a key and its wrapped bytes."""
+    wrapped: dict[bytes, tuple[entries.Wrapped, int]] = {}
+    plain: dict[bytes, tuple[bytes, int]] = {}
+    timed: list[bytes] = []
+    for name, raw in found:
+        opened = _opened(raw)
+        if opened is None:
+            continue
+        kept, extra_ms = opened
+        if isinstance(kept, entries.Wrapped):
+            wrapped[name] = (kept, extra_ms)
+            if kept.stale_ms or extra_ms:
+                timed.append(name)
+        else:
+            plain[name] = (kept, extra_ms)
+            if extra_ms:
+                timed.append(name)
+    names = sorted({tag for kept, _ in wrapped.values() for tag, _ in kept.tags})
+    current = dict(zip(names, (yield from read_versions(cache, names)), strict=True))
+    left: dict[bytes, int] = {}
+    if timed:
+        left = dict(zip(timed, (yield lambda client: _pttls(client, timed)), strict=True))
+    values = {}
+    for name, (kept, extra_ms) in wrapped.items():
+        if any(current[tag] != token for tag, token in kept.tags):
+            continue
+        if name in left and 0 <= left[name] - extra_ms <= kept.stale_ms:
+            continue
+        if left.get(name, 0) != -2:
+            values[name] = cache.codec.decode(kept.inner, name, MISSING)
+    for name, (inner, extra_ms) in plain.items():
+        if name not in left or left[name] > extra_ms:
+            values[name] = cache.codec.decode(inner, name, MISSING)
+    return {name: value for name, value in values.items() if value is not MISSING}
+
+
+def _opened(raw: bytes) -> tuple[entries.Wrapped | bytes, int] | None:
+    """What is to be read of wrapped bytes, and how much of the key's PTTL is not its own."""
+    extra_ms = 0
+    if raw[:1] == entries.FILL:
+        lease = entries.unpack_lease(raw)
+        if lease is None or not lease.held:
+            return None
+        raw, extra_ms = lease.held, lease.extra_ms
+        if raw[:1] != entries.VALUE:
+            return raw, extra_ms
+    if raw[:1] != entries.VALUE:
+        return None
+    kept = entries.unpack(raw)
+    return None if kept is None else (kept, extra_ms)
+
+
+def _pttls(client: Any, names: Sequence[bytes]) -> Any:
+    pipeline = client.pipeline(transaction=False)
+    for name in names:
+        pipeline.pttl(name)
+    return pipeline.execute()
+
+
+def read(cache: CacheBackend, raw: bytes, name: bytes) -> Steps[Any]:
+    """Return the value of ``raw``, wrapped or not, found at ``name``; MISSING for a miss."""
+    if raw[:1] in (entries.VALUE, entries.FILL, entries.WRITE):
+        return (yield from unwrap(cache, raw, name, MISSING))
+    return cache.codec.decode(raw, name, MISSING)
+
+
+def rewrap(raw: bytes, inner: bytes) -> bytes:
+    """Return ``inner`` with what ``raw`` had around its value. A lease around it ends."""
+    opened = _opened(raw)
+    kept = opened[0] if opened else raw
+    return replace(kept, inner=inner).pack() if isinstance(kept, entries.Wrapped) else inner
+
+
+def rebind(cache: CacheBackend, raw: bytes, name: bytes, new_name: bytes) -> Steps[bytes | None]:
+    """Return ``raw``, found at ``name``, as it is to be stored at ``new_name``; None for a miss."""
+    if raw[:1] not in (entries.VALUE, entries.FILL, entries.WRITE):
+        return cache.codec.rebind(raw, name, new_name)
+    if (yield from unwrap(cache, raw, name, MISSING)) is MISSING:
+        return None
+    opened = _opened(raw)
+    assert opened is not None
+    kept = opened[0]
+    inner = kept.inner if isinstance(kept, entries.Wrapped) else kept
+    moved = cache.codec.rebind(inner, name, new_name)
+    return None if moved is None else rewrap(raw, moved)
+
+
+def dead(cache: CacheBackend, name: bytes) -> Steps[bytes | None]:
+    """Return what is at ``name`` if there is no value to read in it; else None.
+
+    What asks whether a key exists has to see a dead entry, or a lease on nothing, as a missing
+    one. None for a plain value, which costs one byte to look at, and for a missing key.
+    """
+    try:
+        head = yield lambda client: client.getrange(name, 0, 0)
+    except ResponseError:
+        return None  # a set, a hash: no value of ours
+    if head not in (entries.VALUE, entries.FILL, entries.WRITE):
+        return None
+    raw = yield lambda client: client.get(name)
+    if raw is None or (yield from read(cache, raw, name)) is not MISSING:
+        return None
+    return raw
+
+
+def bury(cache: CacheBackend, name: bytes) -> Steps[bool]:
+    """Delete what is at ``name`` if it is dead. Says whether it was deleted."""
+    raw = yield from dead(cache, name)
+    return raw is not None and bool((yield from run_script(BURY, [name], [raw])))

@@ -1,0 +1,23 @@
+"""The examples of docs/patterns.md run, in the order in which they stand there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from tests.test_docs import blocks
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "patterns.md"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_page_s_examples_run() -> None:
+    caches["default"].clear()
+    examples = blocks(PAGE.read_text(encoding="utf-8"), "python")
+    assert len(examples) >= 5
+    names: dict[str, Any] = {}
+    for number, example in enumerate(examples):
+        exec(compile(example, f"patterns.md, example {number}", "exec"), names)
