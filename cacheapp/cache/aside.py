@@ -280,17 +280,13 @@ def _fill(
     except BaseException as error:
         flight.close()
         yield Ask(run_script(GIVE_UP, [name], [token]))
-        if isinstance(error, Exception):
-            if found.value is not MISSING:
-                logger.warning(
-                    "A stale value of cache %r is served: computing it anew failed: %s: %s",
-                    cache.state.alias,
-                    type(error).__name__,
-                    error,
-                )
-                return found.value
+        if not isinstance(error, Exception):
+            raise
+        if found.value is MISSING:
             flight.finish(Outcome(error=error))
-        raise
+            raise
+        _log_stale(cache, error)
+        return found.value
     flight.close()
     if ttl_ms == 0 or versions is DOWN:
         yield Ask(run_script(GIVE_UP, [name], [token]))
@@ -308,18 +304,31 @@ def _fill(
         return value
     if kept is not DOWN:
         if cost_s * 1000 > plan.lease_ms:
-            logger.warning(
-                "A value of cache %r took %.1f s to compute, longer than its lease of %.1f s, and "
-                "was not kept: give get_or_set() or cached() a longer lease",
-                cache.state.alias,
-                cost_s,
-                plan.lease_ms / 1000,
-            )
+            _log_late(cache, cost_s, plan)
         # Somebody wrote meanwhile, and knows better.
         newer = yield Ask(look(cache, name, plan))
         if newer is not DOWN and newer.is_fresh:
             return newer.value
     return value
+
+
+def _log_stale(cache: CacheBackend, error: Exception) -> None:
+    logger.warning(
+        "A stale value of cache %r is served: computing it anew failed: %s: %s",
+        cache.state.alias,
+        type(error).__name__,
+        error,
+    )
+
+
+def _log_late(cache: CacheBackend, cost_s: float, plan: Plan) -> None:
+    logger.warning(
+        "A value of cache %r took %.1f s to compute, longer than its lease of %.1f s, and was not "
+        "kept: give get_or_set() or cached() a longer lease",
+        cache.state.alias,
+        cost_s,
+        plan.lease_ms / 1000,
+    )
 
 
 def _write(cache: CacheBackend, *names: bytes) -> Callable[[Any], Any]:

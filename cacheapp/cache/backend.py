@@ -164,8 +164,7 @@ class CacheBackend(RedisBackend):
         """Store ``value`` at ``key`` for ``timeout`` seconds: a number, or None for ever.
 
         Zero or less removes the key. With ``nx`` only a missing key is set, with ``xx`` only an
-        existing one. ``tags`` are names for invalidate_tags(). Returns whether it was done. Raises
-        SerializationError.
+        existing one. ``tags``: see invalidate_tags(). Says if it was done. SerializationError.
         """
         if tags:
             return self._set_tagged(key, value, timeout, version, tags, nx, xx, client=client)

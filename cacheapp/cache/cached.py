@@ -58,27 +58,21 @@ def cached(
     def decorate(function: F) -> F:
         call = _Call(function, key, tags)
 
+        def asked(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            cache_key, arguments = call.key(args, kwargs)
+            compute = functools.partial(function, *args, **kwargs)
+            extras = call.options(options, args, kwargs, arguments)
+            return (cache_key, compute, timeout, version), extras
+
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            cache_key, arguments = call.key(args, kwargs)
-            return caches[alias].get_or_set(
-                cache_key,
-                functools.partial(function, *args, **kwargs),
-                timeout,
-                version,
-                **call.options(options, args, kwargs, arguments),
-            )
+            positional, extras = asked(args, kwargs)
+            return caches[alias].get_or_set(*positional, **extras)
 
         @functools.wraps(function)
         async def awrapper(*args: Any, **kwargs: Any) -> Any:
-            cache_key, arguments = call.key(args, kwargs)
-            return await caches[alias].aget_or_set(
-                cache_key,
-                functools.partial(function, *args, **kwargs),
-                timeout,
-                version,
-                **call.options(options, args, kwargs, arguments),
-            )
+            positional, extras = asked(args, kwargs)
+            return await caches[alias].aget_or_set(*positional, **extras)
 
         def cache_key(*args: Any, **kwargs: Any) -> str:
             """Return the key under which the result of this call stands."""

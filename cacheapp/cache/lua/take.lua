@@ -13,7 +13,8 @@ if ARGV[4] == "1" and ttl_ms > 0 then
     held = found
     if string.sub(found, 1, 1) == "l" then
         -- A lease that lapsed: what it kept moves into this one.
-        local extra, _, inner = string.match(found, "^l" .. string.rep("%x", 16) .. "(%d+) (%d+) (.*)$")
+        local pattern = "^l" .. string.rep("%x", 16) .. "(%d+) (%d+) (.*)$"
+        local extra, _, inner = string.match(found, pattern)
         held, extra_ms = inner or "", tonumber(extra or 0)
     end
 end
