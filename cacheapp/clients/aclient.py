@@ -17,7 +17,7 @@ import redis.asyncio
 import redis.asyncio.client
 
 from cacheapp.clients.bytelevel import ByteCommands
-from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
+from cacheapp.clients.direct import DirectSession, pipeline_waits, waits, when_lost
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.pool import AsyncEngineConnectionPool
@@ -67,7 +67,7 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
         connection = pool.connection_class(**pool.connection_kwargs)
         await connection.connect()
         if self._direct is None:  # another task may have been quicker
-            self._direct = DirectSession(connection, self.response_callbacks)
+            self._direct = DirectSession(connection, self.response_callbacks, when_lost(self))
             self._use_hot_commands(self._direct)
         return self._direct
 
@@ -91,12 +91,17 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """End the session and, where the pool is this client's own, its connections."""
-        direct, self._direct = self._direct, None
-        for name in HOT_COMMANDS:
-            vars(self).pop(name, None)
+        direct = self._direct
+        self.drop_session()
         if direct is not None:
             direct.close()
         await super().aclose(close_connection_pool)
+
+    def drop_session(self) -> None:
+        """Have the next command open a new session."""
+        self._direct = None
+        for name in HOT_COMMANDS:
+            vars(self).pop(name, None)
 
     # Commands
 

@@ -29,8 +29,8 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import str_if_bytes
 
-from cacheapp.clients.base import CLOSED_TEXT, AsyncEngineParser, Settings, connection_settings
-from cacheapp.clients.decoding import reply_error
+from cacheapp.clients.base import AsyncEngineParser, Settings, connection_settings
+from cacheapp.clients.decoding import CLOSED_TEXT, reply_error
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, Push
 from cacheapp.engine.session import Session

@@ -31,6 +31,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import DEFAULT_RESP_VERSION, SENTINEL, str_if_bytes
 
 from cacheapp.clients.decoding import (
+    CLOSED_TEXT,
     command_encoder,
     commands_encoder,
     decode_bytes,
@@ -44,7 +45,6 @@ from cacheapp.engine.errors import ConfigError
 from cacheapp.engine.session import Session
 
 __all__ = [
-    "CLOSED_TEXT",
     "AsyncEngineParser",
     "EngineParser",
     "Settings",
@@ -52,7 +52,6 @@ __all__ = [
     "find_engine",
 ]
 
-CLOSED_TEXT = "Connection closed by server."
 _push_logger = getLogger("push_response")
 
 Step = tuple[Any, ...]

@@ -21,7 +21,7 @@ import redis
 import redis.client
 
 from cacheapp.clients.bytelevel import ByteCommands
-from cacheapp.clients.direct import DirectSession, pipeline_waits, waits
+from cacheapp.clients.direct import DirectSession, pipeline_waits, waits, when_lost
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.mappings import HOT_MAPPINGS
@@ -80,7 +80,7 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
                 pool = self.connection_pool
                 connection = pool.connection_class(**pool.connection_kwargs)
                 connection.connect()
-                self._direct = DirectSession(connection, self.response_callbacks)
+                self._direct = DirectSession(connection, self.response_callbacks, when_lost(self))
                 self._use_hot_commands(self._direct)
             return self._direct
 
@@ -100,6 +100,10 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
     def forget_session(self) -> None:
         """Have the next command open a new session (the old one is another process's, or gone)."""
         self._opening = threading.Lock()
+        self.drop_session()
+
+    def drop_session(self) -> None:
+        """Have the next command open a new session: CLIENT KILL has ended this one."""
         self._direct = None
         for name in (*HOT_COMMANDS, *_METHODS):
             vars(self).pop(name, None)

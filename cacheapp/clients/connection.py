@@ -27,8 +27,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.utils import SENTINEL, str_if_bytes
 
-from cacheapp.clients.base import CLOSED_TEXT, EngineParser, Settings, connection_settings
-from cacheapp.clients.decoding import PLAIN, decode_bytes, reply_error
+from cacheapp.clients.base import EngineParser, Settings, connection_settings
+from cacheapp.clients.decoding import CLOSED_TEXT, PLAIN, decode_bytes, reply_error
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, Push, Reply, Status
 from cacheapp.engine.session import Session

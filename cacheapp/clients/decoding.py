@@ -14,12 +14,14 @@ from typing import Any
 
 from redis._parsers import Encoder
 from redis._parsers.base import BaseParser
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
 
-from cacheapp.engine.errors import CommandError
+from cacheapp.engine.errors import CommandError, SessionEndedError
 from cacheapp.engine.replies import NULL_ARRAY, Reply
 
 __all__ = [
+    "CLOSED_TEXT",
     "PLAIN",
     "PLAIN_COMMANDS",
     "PLAIN_OF_THEM",
@@ -30,6 +32,8 @@ __all__ = [
     "reply_decoder",
     "reply_error",
 ]
+
+CLOSED_TEXT = "Connection closed by server."
 
 CommandEncoder = Callable[[Sequence[Any]], list[bytes]]
 CommandsEncoder = Callable[[Iterable[Sequence[Any]]], list[list[bytes]]]
@@ -119,8 +123,13 @@ def commands_encoder(encode: CommandEncoder, utf8: bool) -> CommandsEncoder:
     return encode_pairs if utf8 else encode_each
 
 
-def reply_error(error: CommandError) -> ResponseError:
-    """Return redis-py's exception for an error reply, as its parsers make it from the text."""
+def reply_error(error: CommandError) -> RedisError:
+    """Return redis-py's exception for an error reply, as its parsers make it from the text.
+
+    Where CLIENT KILL has ended the session: a ConnectionError, as from a socket that is closed.
+    """
+    if isinstance(error, SessionEndedError):
+        return RedisConnectionError(CLOSED_TEXT)
     parsed: ResponseError = BaseParser.parse_error(str(error))
     return parsed
 

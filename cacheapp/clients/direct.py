@@ -8,11 +8,12 @@ time; a transaction holds the engine's lock from MULTI to EXEC.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import ExecAbortError, ResponseError
+from redis.exceptions import ExecAbortError, RedisError, ResponseError
 
 from cacheapp.clients.base import Settings
 from cacheapp.clients.decoding import (
@@ -23,12 +24,12 @@ from cacheapp.clients.decoding import (
     reply_error,
 )
 from cacheapp.clients.scripts import Script
-from cacheapp.engine.errors import CommandError
+from cacheapp.engine.errors import CommandError, SessionEndedError
 from cacheapp.engine.native import NOT_NATIVE, runner, update_slowly
 from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import getter, msetter
 
-__all__ = ["DirectSession", "Queued", "pipeline_waits", "waits"]
+__all__ = ["DirectSession", "Queued", "pipeline_waits", "waits", "when_lost"]
 
 #: A pipeline's queued command: its arguments, its name first, and redis-py's options for it.
 Queued = tuple[tuple[Any, ...], dict[str, Any]]
@@ -69,11 +70,31 @@ def pipeline_waits(commands: Sequence[Queued]) -> bool:
     return any(waits(args) or EMPTY_RESPONSE in opts for args, opts in commands)
 
 
+class Client(Protocol):
+    """What is asked of a client that has such a session."""
+
+    def drop_session(self) -> None:
+        """Have the next command open a new session."""
+
+
+def when_lost(client: Client) -> Callable[[], None]:
+    """Return a function that has ``client`` drop its session, and does not keep it alive."""
+    reference = weakref.ref(client)
+
+    def lost() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.drop_session()
+
+    return lost
+
+
 class DirectSession:
     """A session of an engine and what a client needs to use it.
 
     ``connection`` is connected and is kept, for its session and its settings; ``callbacks`` are
-    redis-py's response callbacks by command name.
+    redis-py's response callbacks by command name. ``lost`` is called, from any thread, when the
+    session has been ended by CLIENT KILL: whoever goes on with it gets ConnectionErrors.
     """
 
     __slots__ = (
@@ -88,11 +109,14 @@ class DirectSession:
         "session",
     )
 
-    def __init__(self, connection: Settings, callbacks: Mapping[Any, Any]) -> None:
+    def __init__(
+        self, connection: Settings, callbacks: Mapping[Any, Any], lost: Callable[[], None]
+    ) -> None:
         self.connection = connection
         self.engine = connection.engine
         self.session: Session = connection.session
         self.session.direct = True
+        self.session.hung_up = lost
         self.mset = msetter(self.session)
         self._run_native = runner(self.session)
         self._get = getter(self.session)
@@ -166,6 +190,8 @@ class DirectSession:
                     replies.append(get(encoded[1]))
                 else:
                     replies.append(execute(session, encoded))
+            except SessionEndedError as error:
+                raise reply_error(error) from None
             except CommandError as error:
                 replies.append(error)
         return [
@@ -182,11 +208,11 @@ class DirectSession:
         ``annotate``. Raises DataError before any has run where an argument cannot be encoded.
         """
         execute, session = self.engine.execute, self.session
-        refused: ResponseError | None = None
+        refused: RedisError | None = None
         encoded = self.connection.pack_commands([args for args, _ in commands])
         with self.engine.lock:
-            execute(session, [b"MULTI"])
             try:
+                execute(session, [b"MULTI"])
                 for number, command in enumerate(encoded, 1):
                     try:
                         execute(session, command)

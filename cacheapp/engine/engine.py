@@ -1,9 +1,9 @@
 """The engine: sixteen databases, one lock, and one way in.
 
-`execute()` is what every front calls. It makes Redis's checks in Redis's order, since which error
-wins is visible to clients, runs the handler under the lock, and shapes the answer for the
-session's protocol. Nothing here waits and no thread is needed: due keys are reclaimed from the
-commands themselves (`tick`), at most `hz` times a second.
+`execute()` is what every front calls. It makes Redis's checks (see `admission`), runs the handler
+under the lock, and shapes the answer for the session's protocol. Nothing here waits and no thread
+is needed: due keys are reclaimed from the commands themselves (`tick`), at most `hz` times a
+second.
 
 Engines are shared by name in a process (`Engine.shared`). Around a fork every engine's lock is
 held, so a child starts from a state that no command was in the middle of; it has the data as of
@@ -20,25 +20,16 @@ from typing import Any
 
 from cacheapp.engine import forks, registry
 from cacheapp.engine.acl import AccessControl
+from cacheapp.engine.admission import UNQUEUED_COMMANDS, goes_apart, is_kept, rejected
 from cacheapp.engine.blocking import Waiters
 from cacheapp.engine.clock import Clock, SystemClock
 from cacheapp.engine.config import Config, parse_options
 from cacheapp.engine.database import Database
-from cacheapp.engine.errors import (
-    NO_AUTH,
-    NO_MULTI,
-    OUT_OF_MEMORY,
-    REPLICA_KEYSPACE,
-    CommandError,
-    ConfigError,
-    SubcommandError,
-    exec_refused,
-    subscribed,
-)
-from cacheapp.engine.eviction import TINYLFU, Evictor, Touch, is_full, touch_lfu
+from cacheapp.engine.errors import CommandError, ConfigError, SubcommandError
+from cacheapp.engine.eviction import TINYLFU, Evictor, Touch, touch_lfu
 from cacheapp.engine.expiry import expire_cycle
 from cacheapp.engine.latency import LatencyMonitor
-from cacheapp.engine.monitoring import note, show
+from cacheapp.engine.monitoring import note
 from cacheapp.engine.notifications import notify
 from cacheapp.engine.overtime import Overtime
 from cacheapp.engine.pausing import Pause
@@ -55,13 +46,6 @@ from cacheapp.engine.tinylfu import TinyLfu
 from cacheapp.engine.tracking import TRACKED, Tracking
 from cacheapp.engine.transfer import Transfer
 
-_SUBSCRIBED_COMMANDS = frozenset(
-    {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ssubscribe", "sunsubscribe",
-     "ping", "quit", "reset"}
-)  # fmt: skip
-_UNQUEUED_COMMANDS = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
-
-_KEYSPACE_FLAGS = frozenset({"readonly", "write"})
 # Below it are the commands that take the way of `shortcuts`, whose time nobody measures.
 _SHORTCUT_SECONDS_MAX = 0.0001
 
@@ -128,7 +112,7 @@ class Engine:
         self.next_tick = self.now
         self.run_id = os.urandom(20).hex()
         self.replication_id = os.urandom(20).hex()
-        self._evictor = Evictor(self)
+        self.evictor = Evictor(self)
         self.tinylfu: TinyLfu | None = None
         self.databases = [Database(self, index) for index in range(self.config["databases"])]
         self._configured(frozenset(self.config.values))
@@ -167,8 +151,8 @@ class Engine:
         """Take what is read on every command out of the settings."""
         config = self.config
         self.lfu = config["maxmemory-policy"].endswith("-lfu")
-        self._limited = config["maxmemory"] > 0
-        if not self._limited or config["maxmemory-policy"] != TINYLFU:
+        self.limited = config["maxmemory"] > 0
+        if not self.limited or config["maxmemory-policy"] != TINYLFU:
             self.tinylfu = None
         elif self.tinylfu is None:
             self.tinylfu = TinyLfu(self)
@@ -177,11 +161,11 @@ class Engine:
         if self.tinylfu is not None:
             self.touch = self.tinylfu.touched
         if names & {"maxmemory"}:
-            self.used_bytes = self.used_bytes if self._limited else 0
+            self.used_bytes = self.used_bytes if self.limited else 0
             for database in self.databases:
-                database.keep_account(self._limited)
-            if self._limited:
-                self._evictor.make_room()
+                database.keep_account(self.limited)
+            if self.limited:
+                self.evictor.make_room()
         self._tick_interval = 1.0 / config["hz"]
         self.slowlog.trim(config["slowlog-max-len"])
         self.stats.track(wanted=config["latency-tracking"])
@@ -213,7 +197,7 @@ class Engine:
         if self.monitors or tracking:
             self.notable_seconds = -math.inf
         halted = self.pause.until_ms > 0 or self.overtime.running is not None
-        self._guarded = self._limited or bool(self.monitors) or halted or tracking
+        self._guarded = self.limited or bool(self.monitors) or halted or tracking
         if self.monitors or halted:
             self._plain = False
         # Whether nobody could tell a script's native form from the script (see `native`).
@@ -320,13 +304,13 @@ class Engine:
         session.last_active = self.now
         try:
             row = registry.lookup(args)
-            apart = session.special and self._goes_apart(session, row, args)
+            apart = session.special and goes_apart(self, session, row, args)
             if self._guarded:
-                if self._is_kept(session, row, args):
+                if is_kept(self, session, row, args):
                     return BLOCKED
                 apart = apart or self.tracking.active
         except CommandError as error:
-            self._rejected(session, args, error)
+            rejected(self, session, args, error)
             if session.muted:
                 return self._mute(session, row=None, was=session.muted)
             raise
@@ -390,22 +374,6 @@ class Engine:
                 error.counted = True
                 stats.count_error(error.code)
 
-    def _is_kept(self, session: Session, row: Command, args: list[bytes]) -> bool:
-        """The checks of an engine with a limit, a pause or monitors; whether CLIENT PAUSE keeps."""
-        queues = session.queue is not None and row.display not in _UNQUEUED_COMMANDS
-        if self._limited:
-            self._check_memory(session, row, queues)
-        self.overtime.check(row)
-        if self.tracking.active:
-            self.tracking.limit()
-        if self.pause.until_ms and self.pause.keeps(session, row, args):
-            self.pause.keep(session, args)
-            return True
-        if self.monitors and "skip_monitor" in row.flags and row.name != "EXEC" and not queues:
-            # Before the commands of the script.
-            show(self, session, args, self.now)
-        return False
-
     def run_kept(self, session: Session, args: list[bytes]) -> Reply:
         """Run a command that a pause has kept; raises CommandError."""
         return self._execute(session, args)
@@ -428,7 +396,7 @@ class Engine:
     def _execute_apart(self, session: Session, row: Command, args: list[bytes]) -> Reply:
         """Queue a command, run it without a reply, or without leaving a trace in its keys."""
         was = session.muted
-        if session.queue is not None and row.display not in _UNQUEUED_COMMANDS:
+        if session.queue is not None and row.display not in UNQUEUED_COMMANDS:
             session.queue.append((row, args))
             return self._mute(session, row, was) if was else QUEUED
         session.last_command = row.display
@@ -466,49 +434,6 @@ class Engine:
         slots = (db.slots.get(args[index]) for index in row.key_positions(args))
         return {slot: db.accesses[slot] for slot in slots if slot is not None}
 
-    def _check_memory(self, session: Session, row: Command, queue: bool) -> None:
-        """Evict down to the limit; raises OOM for what may need memory where that fails."""
-        if self.used_bytes > self.config["maxmemory"]:
-            self._evictor.make_room()
-        if not is_full(self):
-            return
-        needs_memory = row.deny_oom or queue
-        if row.name == "EXEC" and session.queue:
-            needs_memory = any(queued.deny_oom for queued, _ in session.queue)
-        if needs_memory:
-            raise CommandError(OUT_OF_MEMORY)
-
-    def _goes_apart(self, session: Session, row: Command, args: list[bytes]) -> bool:
-        """The checks of a session that is not at rest; whether its command goes another way."""
-        name = row.display
-        if session.login_required and "no_auth" not in row.flags:
-            raise CommandError(NO_AUTH)
-        if session.restricted:
-            self.acl.check(session, row, args)
-        if session.protocol == 2 and session.is_subscribed and name not in _SUBSCRIBED_COMMANDS:
-            raise subscribed(name)
-        if session.monitoring and (
-            row.flags & _KEYSPACE_FLAGS or row.name in registry.MAY_REPLICATE
-        ):
-            raise CommandError(REPLICA_KEYSPACE)
-        if session.queue is not None and "no_multi" in row.flags:
-            raise CommandError(NO_MULTI)
-        if session.muted or session.no_touch:
-            return True
-        return session.queue is not None and name not in _UNQUEUED_COMMANDS
-
-    def _rejected(self, session: Session, args: list[bytes], error: CommandError) -> None:
-        """Count a command that was refused before it ran; inside MULTI it spoils the EXEC."""
-        session.queue_failed = session.queue is not None
-        self.tracking.use_caching(session, None)
-        self.stats.count_error(error.code)
-        row = registry.find(args[0])
-        if row is not None:
-            self.stats.command(row.display).rejected += 1
-            if row.display == "exec":
-                session.discard()
-                raise exec_refused(error)
-
     def allows_native(self) -> bool:
         """Whether a script may run in its native form now; reads the clock as a command does."""
         self._read_clock()
@@ -516,9 +441,9 @@ class Engine:
             self._tick()
         if self._remarked:
             return False
-        if not self._limited or self.used_bytes <= self.config["maxmemory"]:
+        if not self.limited or self.used_bytes <= self.config["maxmemory"]:
             return True
-        return self._evictor.make_room()
+        return self.evictor.make_room()
 
     # Time
 
@@ -581,7 +506,7 @@ class Engine:
         For the keys the account under a limit, else an estimate from a sample.
         """
         used = self.used_bytes
-        if not self._limited:
+        if not self.limited:
             used = sum(database.estimated_bytes() for database in self.databases)
         used += self.clients_memory()
         self.peak_bytes = max(self.peak_bytes, used)

@@ -19,6 +19,13 @@ class CommandError(Exception):
         return str(self).partition(" ")[0]
 
 
+class SessionEndedError(CommandError):
+    """A command of a session that CLIENT KILL has ended; a front tells its client otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__("ERR this session has been ended")
+
+
 class SubcommandError(CommandError):
     """The error of a child that counts its arguments itself; the engine has it quote the client."""
 

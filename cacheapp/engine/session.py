@@ -91,7 +91,8 @@ class Session:
         self.address = ""
         # None where there is no socket: clients in the engine's own process.
         self.front: Front | None = None
-        # Where there is none: what to call when CLIENT KILL has ended the session.
+        # Where there is none: what to call when CLIENT KILL has ended the session. From any thread,
+        # under the engine's lock.
         self.hung_up: Callable[[], None] | None = None
         self.is_script = False
         # The calls of this client return at once: it is not to be kept waiting by CLIENT PAUSE.
@@ -144,6 +145,7 @@ class Session:
             or self.login_required
             or self.restricted
             or self.monitoring
+            or self.closing
             or self.no_touch
             or self.muted != 0
             or (self.protocol == 2 and self.is_subscribed)
@@ -213,12 +215,17 @@ class Session:
         error.
         """
         self.closing = True
+        self.refresh()
         if self is by:
             return
         if self.front is not None:
             self.front.hang_up()
         else:
             self.engine.waiters.unblock(self, with_error=True)
+        self.end()
+
+    def end(self) -> None:
+        """Take the session off the engine, and tell a client without a socket; again is fine."""
         self.engine.disconnect(self)
         if self.hung_up is not None:
             self.hung_up()

@@ -8,9 +8,11 @@ import weakref
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from cacheapp.clients.aclient import AsyncEngineRedis
+from cacheapp.clients.client import EngineRedis
 from cacheapp.clients.hot import HOT_COMMANDS
 from cacheapp.engine.engine import Engine
 
@@ -37,6 +39,22 @@ async def test_tasks_that_start_together_open_one_session(url: str, name: str) -
     gc.collect()
     assert len(Engine.shared(name).sessions) == 1
     assert await client.get("n") == b"10"
+
+
+async def test_a_killed_session_is_replaced(url: str, name: str) -> None:
+    client = AsyncEngineRedis.from_url(url)
+    await client.set("a", 1)
+    killed = await client.client_id()
+    assert await client.client_kill_filter(_id=str(killed), skipme=False) == 1
+    with pytest.raises(RedisConnectionError, match=r"Connection closed by server\."):
+        await client.get("a")
+    assert killed not in Engine.shared(name).sessions
+    assert await client.get("a") == b"1"
+    kept, killed = client.get, await client.client_id()
+    assert EngineRedis.from_url(url).client_kill_filter(_id=str(killed)) == 1
+    assert await client.get("a") == b"1"
+    with pytest.raises(RedisConnectionError):
+        await kept("a")
 
 
 async def test_a_forgotten_client_leaves_no_session(url: str, name: str) -> None:

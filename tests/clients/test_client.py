@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
 
 from cacheapp.clients import get_client
@@ -92,6 +93,45 @@ def test_hot_commands_see_the_session_s_state(url: str) -> None:
     assert client.execute_command("EXEC") == [b"1"]
     client.execute_command("SELECT", 1)
     assert client.get("a") is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda client: client.get("a"),
+        lambda client: client.set("a", 1),
+        lambda client: client.mget(["a"]),
+        lambda client: client.incr("a"),
+        lambda client: client.execute_command("SELECT", 0),
+        lambda client: client.mset_px([("a", 1)], 1000),
+        lambda client: client.pipeline(transaction=True).get("a").execute(),
+        lambda client: client.pipeline(transaction=False).get("a").execute(),
+    ],
+)
+def test_who_has_killed_its_own_session_gets_an_error_and_then_another(
+    url: str, name: str, command: Any
+) -> None:
+    client = EngineRedis.from_url(url)
+    client.set("a", 1)
+    killed = client.client_id()
+    assert client.client_kill_filter(_id=str(killed), skipme=False) == 1
+    with pytest.raises(RedisConnectionError, match=r"Connection closed by server\."):
+        command(client)
+    assert killed not in Engine.shared(name).sessions
+    assert client.get("a") == b"1"
+    assert client.client_id() != killed
+
+
+def test_a_session_that_others_kill_is_replaced_as_in_a_pool(url: str, name: str) -> None:
+    client = EngineRedis.from_url(url)
+    client.set("a", 1)
+    kept, killed = client.get, client.client_id()
+    assert get_client(url).client_kill_filter(_id=str(killed)) == 1
+    assert client.get("a") == b"1"
+    assert client.client_id() != killed
+    with pytest.raises(RedisConnectionError):
+        kept("a")
+    assert killed not in Engine.shared(name).sessions
 
 
 def test_hot_commands_in_another_encoding(url: str) -> None:

@@ -254,6 +254,14 @@ def test_multi(server: Server) -> None:
     assert refused(raw, "DISCARD") == "ERR DISCARD without MULTI"
 
 
+def test_what_no_transaction_may_have_is_said_before_permissions(server: Server) -> None:
+    raw = login(server, "+multi", "+exec")
+    raw.execute("MULTI")
+    assert refused(raw, "SHUTDOWN", "ABORT") == "ERR Command not allowed inside a transaction"
+    assert refused(raw, "EXEC") == "EXECABORT Transaction discarded because of previous errors."
+    assert raw.execute("MULTI") == b"OK"
+
+
 def test_scripts(server: Server) -> None:
     raw = login(server, "~mine", "+eval", "+get", "+publish", "&c")
     assert raw.execute("EVAL", "return redis.call('GET', 'mine')", 0) is None

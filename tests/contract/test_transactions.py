@@ -92,6 +92,17 @@ def test_what_is_not_queued(raw: Raw) -> None:
     assert raw.execute("EXEC") == [b"OK"]
 
 
+def test_what_a_full_memory_refuses_in_a_transaction(raw: Raw) -> None:
+    oom = "OOM command not allowed when used memory > 'maxmemory'."
+    raw.execute("MULTI")
+    raw.execute("CONFIG", "SET", "maxmemory", 1)
+    assert raw.execute("EXEC") == [b"OK"]
+    raw.execute("MULTI")
+    for args in (("GET", "k"), ("MULTI",), ("WATCH", "k")):
+        assert refused(raw, *args) == oom
+    assert raw.execute("DISCARD") == b"OK"
+
+
 def test_discard_forgets_the_queue_and_the_watches(raw: Raw, server: Server) -> None:
     raw.execute("WATCH", "k")
     server.raw().execute("SET", "k", "other")
