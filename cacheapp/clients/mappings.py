@@ -1,4 +1,4 @@
-"""Hot methods that take a mapping or a list, or whose replies become pairs; see `methods`.
+"""Hot methods that take a mapping or a list, or whose replies become pairs; see `compiled`.
 
 Their usual forms only: ``zadd(name, mapping)``, ``hset(name, mapping=…)``, ``xadd(name, fields)``
 with or without ``maxlen``, ranges with or without scores. The rest is redis-py's.
@@ -6,177 +6,169 @@ with or without ``maxlen``, ranges with or without scores. The rest is redis-py'
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Final
 
-from redis._parsers.helpers import parse_stream_list, zset_score_pairs_resp3_to_resp2_legacy
-from redis.exceptions import DataError
+from redis._parsers.helpers import (
+    parse_stream_list,
+    parse_xread_resp3_to_resp2_legacy,
+    zset_score_pairs_resp3_to_resp2_legacy,
+)
 
-from cacheapp.clients.decoding import reply_error
+from cacheapp.clients.compiled import Shape
 from cacheapp.clients.direct import DirectSession
-from cacheapp.clients.methods import Method, encoded, hot_methods, parser
-from cacheapp.engine.errors import CommandError
-from cacheapp.engine.shortcuts import Runner, runner
+from cacheapp.clients.methods import Build, Method, hot_methods, of_shape
 
 __all__ = ["HOT_MAPPINGS"]
 
-_WITH_SCORES = {"withscores": True}
-# Makes the words of a command from what the method got; None for what redis-py has to deal with.
-Words = Callable[..., "list[bytes] | None"]
+_ENCODED: Final = "{0}.encode() if type({0}) is str else encoded({0})"
+_FIELD, _VALUE = _ENCODED.format("field"), _ENCODED.format("value")
 
 
-def _of_words(words: Words) -> Callable[[DirectSession, str, Method], Method]:
-    """A method whose arguments become words by `words(*args, **named)`."""
+def _pairs(mapping: str, target: str, *, turned: bool = False) -> str:
+    """Lines that append the pairs of a mapping to the list `target`, each value first if asked."""
+    return f"""
+if type({mapping}) is not dict or not {mapping}:
+    raise DataError
+for field, value in {mapping}.items():
+    {target}({_VALUE if turned else _FIELD})
+    {target}({_FIELD if turned else _VALUE})
+"""
+
+
+_REST: Final = "rest = []\nadd = rest.append"
+_ZADD = Shape(1, _REST + _pairs("{1}", "add", turned=True), "_0, *rest")
+_MSET = Shape(0, _REST + _pairs("{0}", "add"), "*rest")
+_HSET = Shape(
+    1,
+    f"""
+if {{3}} is None:
+    rest = ({_ENCODED.replace("{0}", "{1}")}, {_ENCODED.replace("{0}", "{2}")})
+elif {{1}} is None and type({{3}}) is dict and {{3}}:
+    rest = []
+    for field, value in {{3}}.items():
+        rest.append({_FIELD})
+        rest.append({_VALUE})
+else:
+    raise DataError
+""",
+    "_0, *rest",
+)
+_HMGET = Shape(
+    1,
+    f"""
+if type({{1}}) is not list or not {{1}}:
+    raise DataError
+rest = [{_FIELD} for field in {{1}}]
+""",
+    "_0, *rest",
+)
+_XADD = Shape(
+    1,
+    f"""
+rest = []
+add = rest.append
+if {{3}} is not None:
+    if type({{3}}) is not int or {{3}} < 0:
+        raise DataError
+    add(b"MAXLEN")
+    if {{4}}:
+        add(b"~")
+    add(b"%d" % {{3}})
+add(b"*" if {{2}} == "*" else encoded({{2}}))
+{_pairs("{1}", "add").strip()}
+""",
+    "_0, *rest",
+)
+_SETBIT = Shape(2, 'flag = b"1" if {2} else b"0"', "_0, _1, flag")
+_RANGE = Shape(3)
+# Where redis-py's own parsing would make tuples of the pairs, which it does one by one.
+_SCORED = """
+if {withscores} is not True and {withscores} is not False:
+    raise DataError
+rest = (_2, b"WITHSCORES") if {withscores} else (_2,)
+"""
+_SCORED_ANSWER = "return [*map(tuple, reply)] if {withscores} else reply"
+_COUNTED = """
+if {3} is None:
+    rest = ()
+elif type({3}) is int and {3} > 0:
+    rest = (b"COUNT", b"%d" % {3})
+else:
+    raise DataError
+"""
+_ROWS = "[(name, dict(zip(pairs[::2], pairs[1::2]))) for name, pairs in {}]"
+
+
+def _rank_range(scores_at: int) -> Build:
+    """`zrange(name, start, end)`, and the same with `withscores=True`, parameter `scores_at`."""
 
     def build(direct: DirectSession, command: str, whole: Method) -> Method:
-        run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
-
-        def method(*args: Any, **named: Any) -> Any:
-            try:
-                found = words(*args, **named)
-            except (DataError, TypeError):
-                found = None
-            if found is None:
-                return whole(*args, **named)
-            try:
-                reply = run(*found)
-            except CommandError as error:
-                raise reply_error(error) from None
-            return reply if type(reply) in plain else parse(reply)
-
-        return method
+        shape = _RANGE
+        if (
+            direct.callback(command) is zset_score_pairs_resp3_to_resp2_legacy
+            and not direct.connection.encoder.decode_responses
+            and direct.session.protocol == 3
+        ):
+            name = f"{{{scores_at}}}"
+            lines = _SCORED.replace("{withscores}", name)
+            answer = _SCORED_ANSWER.replace("{withscores}", name)
+            shape = Shape(3, lines, "_0, _1, *rest", answer)
+        return of_shape(shape)(direct, command, whole)
 
     return build
 
 
-def _zadd(name: Any, mapping: Any) -> list[bytes] | None:
-    if type(mapping) is not dict or not mapping:
-        return None
-    words = [encoded(name)]
-    for member, score in mapping.items():
-        words.append(encoded(score))
-        words.append(encoded(member))
-    return words
-
-
-def _hset(name: Any, *pair: Any, mapping: Any = None) -> list[bytes] | None:
-    words = [encoded(name)]
-    if pair:
-        if mapping is not None or len(pair) != 2:
-            return None
-        return [words[0], encoded(pair[0]), encoded(pair[1])]
-    if type(mapping) is not dict or not mapping:
-        return None
-    for field, value in mapping.items():
-        words.append(encoded(field))
-        words.append(encoded(value))
-    return words
-
-
-def _mset(mapping: Any) -> list[bytes] | None:
-    if type(mapping) is not dict or not mapping:
-        return None
-    words = []
-    for key, value in mapping.items():
-        words.append(encoded(key))
-        words.append(encoded(value))
-    return words
-
-
-def _hmget(name: Any, fields: Any) -> list[bytes] | None:
-    if type(fields) is not list or not fields:
-        return None
-    return [encoded(name), *map(encoded, fields)]
-
-
-def _xadd(
-    name: Any, fields: Any, id: Any = "*", maxlen: Any = None, approximate: Any = True
-) -> list[bytes] | None:
-    if type(fields) is not dict or not fields:
-        return None
-    words = [encoded(name)]
-    if maxlen is not None:
-        if type(maxlen) is not int or maxlen < 0:
-            return None
-        words += (b"MAXLEN", b"~", b"%d" % maxlen) if approximate else (b"MAXLEN", b"%d" % maxlen)
-    words.append(encoded(id))
-    for field, value in fields.items():
-        words.append(encoded(field))
-        words.append(encoded(value))
-    return words
-
-
-def _setbit(name: Any, offset: Any, value: Any) -> list[bytes] | None:
-    return [encoded(name), encoded(offset), b"1" if value else b"0"]
-
-
-def _rank_range(direct: DirectSession, command: str, whole: Method) -> Method:
-    """`zrange(name, start, end)`, and the same with `withscores=True`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
-    as_tuples = (
-        direct.callback(command) is zset_score_pairs_resp3_to_resp2_legacy
-        and not direct.connection.encoder.decode_responses
-        and direct.session.protocol == 3
-    )
-
-    def method(*args: Any, **named: Any) -> Any:
-        with_scores = named == _WITH_SCORES
-        if len(args) != 3 or (named and not (with_scores and as_tuples)):
-            return whole(*args, **named)
-        key, start, end = args
-        try:
-            if with_scores:
-                found = run(encoded(key), encoded(start), encoded(end), b"WITHSCORES")
-                return [*map(tuple, found)]
-            reply = run(encoded(key), encoded(start), encoded(end))
-        except CommandError as error:
-            raise reply_error(error) from None
-        except DataError:
-            return whole(*args, **named)
-        return reply if type(reply) in plain else parse(reply)
-
-    return method
-
-
 def _id_range(direct: DirectSession, command: str, whole: Method) -> Method:
     """`xrange(name, min, max, count)`."""
-    run = runner(direct.session, command.encode())
-    usual = (
-        direct.callback(command) is parse_stream_list
-        and not direct.connection.encoder.decode_responses
+    if (
+        direct.callback(command) is not parse_stream_list
+        or direct.connection.encoder.decode_responses
+    ):
+        return whole
+    shape = Shape(3, _COUNTED, "_0, _1, _2, *rest", "return " + _ROWS.format("reply"))
+    return of_shape(shape)(direct, command, whole)
+
+
+def _read(direct: DirectSession, command: str, whole: Method) -> Method:
+    """`xread(streams, count)`."""
+    if (
+        direct.callback(command) is not parse_xread_resp3_to_resp2_legacy
+        or direct.connection.encoder.decode_responses
+        or direct.session.protocol != 3
+    ):
+        return whole
+    shape = Shape(
+        0,
+        f"""
+if type({{0}}) is not dict or not {{0}} or observed():
+    raise DataError
+if {{1}} is None:
+    rest = [b"STREAMS"]
+elif type({{1}}) is int and {{1}} > 0:
+    rest = [b"COUNT", b"%d" % {{1}}, b"STREAMS"]
+else:
+    raise DataError
+rest += [{_FIELD} for field in {{0}}]
+rest += [{_VALUE} for value in {{0}}.values()]
+""",
+        "*rest",
+        f"return [[key, {_ROWS.format('rows')}] for key, rows in reply.items()]"
+        " if type(reply) is dict else []",
     )
-
-    def method(*args: Any, **named: Any) -> Any:
-        if named or not usual or not 3 <= len(args) <= 4:
-            return whole(*args, **named)
-        try:
-            rows = _rows(run, *args)
-        except CommandError as error:
-            raise reply_error(error) from None
-        except DataError:
-            return whole(*args)
-        return [(name, dict(zip(pairs[::2], pairs[1::2], strict=True))) for name, pairs in rows]
-
-    return method
-
-
-def _rows(run: Runner, key: Any, low: Any, high: Any, count: Any = None) -> Any:
-    if count is None:
-        return run(encoded(key), encoded(low), encoded(high))
-    if type(count) is not int or count < 1:
-        raise DataError
-    return run(encoded(key), encoded(low), encoded(high), b"COUNT", b"%d" % count)
+    return of_shape(shape)(direct, command, whole)
 
 
 HOT_MAPPINGS = hot_methods(
     {
-        _of_words(_zadd): "zadd",
-        _of_words(_hset): "hset",
-        _of_words(_mset): "mset",
-        _of_words(_hmget): "hmget",
-        _of_words(_xadd): "xadd",
-        _of_words(_setbit): "setbit",
-        _rank_range: "zrange zrevrange",
+        of_shape(_ZADD): "zadd",
+        of_shape(_HSET): "hset",
+        of_shape(_MSET): "mset",
+        of_shape(_HMGET): "hmget",
+        of_shape(_XADD): "xadd",
+        of_shape(_SETBIT): "setbit",
+        _rank_range(4): "zrange",
+        _rank_range(3): "zrevrange",
         _id_range: "xrange xrevrange",
+        _read: "xread",
     }
 )

@@ -2,12 +2,12 @@
 
 A method of redis-py builds a command, and `execute_command` takes it apart again: the names, the
 options, the callback that parses the reply. For a client with a session all of this is known
-beforehand, so the first use of a method puts a function into the client's own `__dict__`, closed
-over what it needs. `HotMethod` is the descriptor that does it; being a class attribute, it gives
-way to a subclass's own method.
+beforehand, so the first use of a method puts a function into the client's own `__dict__`, which
+`compiled` makes. `HotMethod` is the descriptor that does it; being a class attribute, it gives way
+to a subclass's own method.
 
-A function takes the usual arguments only: what is named, missing, or of another type than bytes,
-str, int and float is handed to redis-py's own method, which knows what to do or to raise.
+A function takes the usual arguments only: options, and what is of another type than bytes, str, int
+and float, are handed to redis-py's own method, which knows what to do or to raise.
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
-from redis.exceptions import DataError
 
-from cacheapp.clients.decoding import PLAIN, PLAIN_COMMANDS, PLAIN_OF_THEM, reply_error
+from cacheapp.clients.compiled import NAMES, VALUES, Shape, compiled, fixed
+from cacheapp.clients.decoding import PLAIN, PLAIN_COMMANDS, PLAIN_OF_THEM
 from cacheapp.clients.direct import DirectSession
-from cacheapp.engine.errors import CommandError
-from cacheapp.engine.shortcuts import runner
 
 __all__ = [
     "HOT_METHODS",
     "HotMethod",
     "Method",
-    "encoded",
     "hot_methods",
+    "of_shape",
     "parser",
     "queued_methods",
 ]
@@ -62,21 +60,6 @@ class HotMethod:
         return function
 
 
-def encoded(argument: Any) -> bytes:
-    """One argument as bytes; DataError for what redis-py's method has to deal with."""
-    kind = type(argument)
-    if kind is str:
-        encoded: bytes = argument.encode()
-        return encoded
-    if kind is int:
-        return b"%d" % argument
-    if kind is float:
-        return repr(argument).encode()
-    if kind is bytes:
-        return argument  # type: ignore[no-any-return]
-    raise DataError
-
-
 def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method]:
     """Types of replies that need no parsing, and what parses the others."""
     callback, decode = direct.callback(command), direct.decode
@@ -97,141 +80,38 @@ def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Meth
     return frozenset(), decode_and_parse
 
 
-def of_key(direct: DirectSession, command: str, whole: Method) -> Method:
-    """`method(key)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
-
-    def method(*args: Any, **named: Any) -> Any:
-        if named or len(args) != 1:
-            return whole(*args, **named)
-        key = args[0]
-        try:
-            reply = run(key.encode() if type(key) is str else encoded(key))
-        except CommandError as error:
-            raise reply_error(error) from None
-        except DataError:
-            return whole(*args)
-        return reply if type(reply) in plain else parse(reply)
-
-    return method
-
-
-def of_key_and_one(direct: DirectSession, command: str, whole: Method) -> Method:
-    """`method(key, argument)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
-
-    def method(*args: Any, **named: Any) -> Any:
-        if named or len(args) != 2:
-            return whole(*args, **named)
-        key, argument = args
-        try:
-            reply = run(
-                key.encode() if type(key) is str else encoded(key),
-                argument.encode() if type(argument) is str else encoded(argument),
-            )
-        except CommandError as error:
-            raise reply_error(error) from None
-        except DataError:
-            return whole(*args)
-        return reply if type(reply) in plain else parse(reply)
-
-    return method
-
-
-def of_key_and_two(direct: DirectSession, command: str, whole: Method) -> Method:
-    """`method(key, first, second)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
-
-    def method(*args: Any, **named: Any) -> Any:
-        if named or len(args) != 3:
-            return whole(*args, **named)
-        key, first, second = args
-        try:
-            reply = run(
-                key.encode() if type(key) is str else encoded(key),
-                first.encode() if type(first) is str else encoded(first),
-                second.encode() if type(second) is str else encoded(second),
-            )
-        except CommandError as error:
-            raise reply_error(error) from None
-        except DataError:
-            return whole(*args)
-        return reply if type(reply) in plain else parse(reply)
-
-    return method
-
-
-def of_key_and_step(direct: DirectSession, command: str, whole: Method) -> Method:
-    """`method(key, amount=1)`."""
-    run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
-
-    def method(*args: Any, **named: Any) -> Any:
-        if named or not 1 <= len(args) <= 2:
-            return whole(*args, **named)
-        key = args[0]
-        try:
-            reply = run(
-                key.encode() if type(key) is str else encoded(key),
-                encoded(args[1]) if len(args) == 2 else b"1",
-            )
-        except CommandError as error:
-            raise reply_error(error) from None
-        except DataError:
-            return whole(*args)
-        return reply if type(reply) in plain else parse(reply)
-
-    return method
-
-
-def _of_many(least: int) -> Build:
-    """`method(key, *values)` or `method(*keys)`, with so many arguments at least."""
+def of_shape(shape: Shape) -> Build:
+    """What builds a method of this shape; see `compiled`."""
 
     def build(direct: DirectSession, command: str, whole: Method) -> Method:
-        run, (plain, parse) = runner(direct.session, command.encode()), parser(direct, command)
-
-        def method(*args: Any, **named: Any) -> Any:
-            if named or len(args) < least:
-                return whole(*args, **named)
-            first = args[0]
-            try:
-                if type(first) is str:
-                    first = first.encode()
-                elif type(first) is not bytes:
-                    first = encoded(first)
-                if len(args) == 1:
-                    reply = run(first)
-                elif len(args) == 2:
-                    second = args[1]
-                    reply = run(first, second.encode() if type(second) is str else encoded(second))
-                else:
-                    reply = run(first, *map(encoded, args[1:]))
-            except CommandError as error:
-                raise reply_error(error) from None
-            except DataError:
-                return whole(*args)
-            return reply if type(reply) in plain else parse(reply)
-
-        return method
+        return compiled(direct.session, command.encode(), whole, parser(direct, command), shape)
 
     return build
 
 
+# Keys, one at least, and what follows a script's text or name and the number of keys.
+_KEYS = Shape(1, "rest = tuple(map(encoded, {1})) if {1} else ()", "_0, *rest")
+_SCRIPT = Shape(2, "rest = tuple(map(encoded, {2}))", "_0, _1, *rest")
+_of_key, _of_key_and_one, _of_key_and_two = (of_shape(fixed(count)) for count in (1, 2, 3))
 # Methods by their shape; with the command where its name is another.
 _SHAPES: dict[Build, str] = {
-    of_key: """
+    _of_key: """
         llen hlen strlen scard zcard xlen ttl pttl persist type hgetall smembers hkeys hvals getdel
         lpop rpop bitcount
     """,
-    of_key_and_one: """
+    _of_key_and_one: """
         hget hexists sismember zscore zrank zrevrank getbit lindex getset append setnx expire
-        pexpire incrbyfloat
+        pexpire incrbyfloat incr=INCRBY decr=DECRBY incrby
     """,
-    of_key_and_two: """
+    _of_key_and_two: """
         getrange lrange setrange hincrby psetex zincrby ltrim lset zcount zrangebyscore
     """,
-    of_key_and_step: "incr=INCRBY decr=DECRBY incrby",
-    _of_many(1): "delete=DEL exists unlink pfcount sinter sunion",
-    _of_many(2): "lpush rpush sadd srem hdel zrem pfadd eval evalsha",
+    of_shape(NAMES): "delete=DEL exists unlink pfcount",
+    of_shape(VALUES): "lpush rpush sadd srem hdel zrem pfadd",
+    of_shape(_KEYS): "sinter sunion",
+    of_shape(_SCRIPT): "eval evalsha",
+    of_shape(Shape(0)): "ping",
+    of_shape(Shape(2, "if observed(): raise DataError")): "publish",
 }
 
 
@@ -255,10 +135,10 @@ def queued_methods() -> dict[str, Method]:
     that are not plain, it is redis-py's own method that does it.
     """
     found: dict[str, Method] = {"set": _queued("set", "SET", 2, 2)}
-    for build, (least, most) in _QUEUED_COUNTS.items():
+    for count, build in enumerate((_of_key, _of_key_and_one, _of_key_and_two), 1):
         for entry in _SHAPES[build].split():
             name, _, command = entry.partition("=")
-            found[name] = _queued(name, command or name.upper(), least, most)
+            found[name] = _queued(name, command or name.upper(), count, count)
     return found
 
 
@@ -281,9 +161,3 @@ def _queued(name: str, command: str, least: int, most: int) -> Method:
 
 
 _SCALARS = frozenset({bytes, str, int, float})
-# How many arguments those of a shape take that are queued as they are.
-_QUEUED_COUNTS: dict[Build, tuple[int, int]] = {
-    of_key: (1, 1),
-    of_key_and_one: (2, 2),
-    of_key_and_two: (3, 3),
-}

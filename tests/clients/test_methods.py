@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.observability.providers import get_observability_instance
 
 from cacheapp.clients.client import EngineRedis
 from cacheapp.clients.mappings import HOT_MAPPINGS
@@ -141,6 +142,11 @@ def test_streams_are_read_as_redis_py_reads_them(clients: Any) -> None:
     for method, args, named in (
         ("xread", ({"stream": "0"},), {}),
         ("xread", ({"stream": "0", "missing": "0"},), {"count": 1}),
+        ("xread", ({"stream": "0", b"missing": 0}, 1), {}),
+        ("xread", ({"stream": "9-1", "missing": "0"},), {}),
+        ("xread", ({"stream": "0"},), {"count": 0}),
+        ("xread", ({"stream": "0"},), {"block": 1}),
+        ("xread", ({"string": "0"},), {}),
         ("xrange", ("stream", "-", "+", 1), {}),
         ("xrange", ("stream", "-", "+", 0), {}),
         ("xrange", ("stream", "-", "+", "1"), {}),
@@ -226,6 +232,29 @@ def test_a_waiting_client_is_served(url: str, name: str) -> None:
     assert delivered == [[b"list", b"a"]]
     with pytest.raises(CommandError):
         engine.execute(waiting, [b"LLEN"])
+
+
+def test_messages_and_reads_are_counted_where_redis_py_counts_them(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = EngineRedis.from_url(url)
+    client.ping()
+    counted: list[str] = []
+    monkeypatch.setattr(
+        "redis.commands.core.record_pubsub_message", lambda **_named: counted.append("message")
+    )
+    monkeypatch.setattr(
+        "redis.commands.core.record_streaming_lag_from_response",
+        lambda **_named: counted.append("read"),
+    )
+    client.publish("channel", "one")
+    client.xread({"stream": "0"})
+    assert counted == []
+    provider = get_observability_instance()
+    monkeypatch.setattr(provider, "get_provider_manager", object)
+    client.publish("channel", "two")
+    client.xread({"stream": "0"})
+    assert counted == ["message", "read"]
 
 
 @pytest.mark.parametrize("transaction", [True, False])

@@ -1,0 +1,227 @@
+"""Methods of redis-py compiled for one session: arguments, the command and its reply in one frame.
+
+`shortcuts.runner` between a method and a handler is a call more, and a method that takes whatever
+comes (`*args, **named`) makes a tuple and a dict at each call: a fifth of the time of a short
+command. So the function is made from a text, with the parameters of the method which it stands
+for, and with what `runner` does at rest written out. Whatever is unusual goes where it would
+without this module: arguments of other types and options to redis-py's own method (`whole`), an
+engine or a session that is not at rest to `Engine.execute`.
+
+The texts differ in how they make bytes of the arguments, the *shape* of a method. They are built
+from names of parameters and the lines below, never from data.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any, Final
+
+from redis.exceptions import DataError
+from redis.observability.providers import get_observability_instance
+
+from cacheapp.clients.decoding import reply_error
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.registry import COMMANDS
+from cacheapp.engine.replies import to_resp2
+from cacheapp.engine.session import Session
+from cacheapp.engine.stats import TIMES_MAX
+
+__all__ = ["NAMES", "VALUES", "Shape", "compiled", "encoded", "fixed"]
+
+_TEMPLATE = """
+def {method}({parameters}):
+    {guard}
+    try:
+        {encoding}
+    except (DataError, TypeError):
+        {whole}
+    acquire()
+    try:
+        now = clock()
+        if now >= engine.rest_until or session.special:
+            reply = execute(session, [command, {arguments}])
+        else:
+            engine.epoch += 1
+            try:
+                engine.now = session.last_active = now
+                session.last_command = display
+                try:
+                    reply = handler(session, {arguments})
+                except BaseException as error:
+                    engine.ended(session, row, [command, {arguments}], now, error)
+                    if waiters.ready_keys:
+                        waiters.serve()
+                    raise
+                elapsed = clock() - now
+                stat = commands.get(display)
+                if stat is None or elapsed >= engine.notable_seconds:
+                    engine.ended(session, row, [command, {arguments}], now)
+                else:
+                    times = stat.times
+                    times.append(elapsed)
+                    if len(times) > TIMES_MAX:
+                        stat.settle()
+                if waiters.ready_keys:
+                    waiters.serve()
+                {shaping}
+            finally:
+                engine.epoch += 1
+    except CommandError as error:
+        raise reply_error(error) from None
+    finally:
+        release()
+    {answer}
+"""
+
+
+_ANSWERS = ("return parse(reply)", "return reply if type(reply) in plain else parse(reply)")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a method's arguments become bytes, and its reply what it returns.
+
+    The first `count` parameters are made bytes as they are, as `_0`, `_1` …; then come `lines`, in
+    which `{0}`, `{1}` … are names of parameters. `arguments` are what the handler is called with
+    (those of `count`, where it is empty). Parameters that `lines` do not name have to be at their
+    defaults. `answer` returns, where the usual parsing of the reply would take long.
+    """
+
+    count: int
+    lines: str = ""
+    arguments: str = ""
+    answer: str = ""
+
+
+def fixed(count: int) -> Shape:
+    """The shape of a command with `count` arguments."""
+    return Shape(count)
+
+
+# `*values`, after one argument and without any.
+VALUES: Final = Shape(
+    1,
+    """
+if len({1}) == 1:
+    value = {1}[0]
+    rest = (value.encode() if type(value) is str else encoded(value),)
+elif {1}:
+    rest = tuple(map(encoded, {1}))
+else:
+    raise DataError
+""",
+    "_0, *rest",
+)
+NAMES: Final = Shape(0, VALUES.lines.replace("{1}", "{0}"), "*rest")
+
+
+def encoded(argument: Any) -> bytes:
+    """One argument as bytes; DataError for what redis-py's method has to deal with."""
+    kind = type(argument)
+    if kind is str:
+        encoded: bytes = argument.encode()
+        return encoded
+    if kind is int:
+        return b"%d" % argument
+    if kind is float:
+        return repr(argument).encode()
+    if kind is bytes:
+        return argument  # type: ignore[no-any-return]
+    raise DataError
+
+
+def compiled(
+    session: Session,
+    command: bytes,
+    whole: Callable[..., Any],
+    reply: tuple[frozenset[object], Callable[..., Any]],
+    shape: Shape,
+) -> Callable[..., Any]:
+    """A function for `session` that does what the method `whole`, which is bound, does.
+
+    `reply` are the types of replies that need no parsing, and what parses the others.
+    """
+    method: Any = whole.func if isinstance(whole, functools.partial) else whole
+    row, engine = COMMANDS[command], session.engine
+    plain, parse = reply
+    code, defaults = _code(method, shape, row.shaped, bool(plain))
+    namespace: dict[str, Any] = {
+        "BaseException": BaseException, "CommandError": CommandError, "DataError": DataError,
+        "TIMES_MAX": TIMES_MAX, "acquire": engine.lock.acquire, "clock": engine.clock.time,
+        "command": command, "commands": engine.stats.commands, "display": row.display,
+        "encoded": encoded, "engine": engine, "handler": row.handler, "parse": parse,
+        "plain": plain, "release": engine.lock.release, "reply_error": reply_error, "row": row,
+        "execute": engine.execute, "observed": _observed, "session": session, "to_resp2": to_resp2,
+        "waiters": engine.waiters, "whole": whole, **defaults,
+    }  # fmt: skip
+    exec(code, namespace)  # noqa: S102 - the text is ours, see above
+    # Out of its own globals: a circle would keep the engine until it is collected.
+    function: Any = namespace.pop(method.__name__)
+    function.__qualname__ = method.__qualname__
+    function.__doc__ = method.__doc__
+    return function  # type: ignore[no-any-return]
+
+
+def _observed() -> bool:
+    """Whether redis-py counts messages and reads for somebody, as its own methods do."""
+    return get_observability_instance().get_provider_manager() is not None
+
+
+@functools.lru_cache(maxsize=512)
+def _code(
+    method: Callable[..., Any], shape: Shape, shaped: bool, has_plain: bool
+) -> tuple[CodeType, dict[str, Any]]:
+    """The compiled text of a method's function, and the defaults of its parameters by name."""
+    names: list[str] = []
+    shown, passed_on, guards = [], [], []
+    defaults: dict[str, Any] = {}
+    stars = "*more"
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        name, kind = parameter.name, parameter.kind
+        usual = len(names) < shape.count or f"{{{len(names)}}}" in shape.lines
+        names.append(name)
+        if kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            if kind is parameter.VAR_KEYWORD and stars:
+                shown.append(stars)
+                passed_on.append(stars)
+                guards.append("more")
+            stars = ""
+            mark = "*" if kind is parameter.VAR_POSITIONAL else "**"
+            shown.append(mark + name)
+            passed_on.append(mark + name)
+            if not usual:
+                guards.append(name)
+            continue
+        passed_on.append(name if kind is parameter.POSITIONAL_OR_KEYWORD else f"{name}={name}")
+        if parameter.default is parameter.empty:
+            shown.append(name)
+            continue
+        defaults[f"default_{name}"] = parameter.default
+        shown.append(f"{name}=default_{name}")
+        if not usual:
+            guards.append(f"{name} is not default_{name}")
+    if stars:
+        shown.append(stars)
+        passed_on.append(stars)
+        guards.append("more")
+    lines = [
+        f"_{at} = {name}.encode() if type({name}) is str else encoded({name})"
+        for at, name in enumerate(names[: shape.count])
+    ]
+    lines += shape.lines.format(*names).strip().splitlines()
+    whole = f"return whole({', '.join(passed_on)})"
+    text = _TEMPLATE.format(
+        method=method.__name__,
+        parameters=", ".join(shown),
+        guard=f"if {' or '.join(guards)}: {whole}" if guards else "",
+        encoding="\n        ".join(lines) or "pass",
+        whole=whole,
+        arguments=shape.arguments or ", ".join(f"_{at}" for at in range(shape.count)),
+        shaping="if session.protocol == 2: reply = to_resp2(reply)" if shaped else "",
+        answer=shape.answer.format(*names) or _ANSWERS[has_plain],
+    )
+    return compile(text, f"<{method.__name__} of a session>", "exec"), defaults
