@@ -14,7 +14,7 @@ DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench upstream fuzz mutate commands
+.PHONY: help demo test check bench upstream fuzz mutate model commands
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ fuzz: $(DEV) ## compare 100,000 random commands on the engine and on redis-serve
 
 mutate: $(DEV) ## read a million mutated requests with the parser and with its model
 	@$(BIN)/python -m tests.server.mutate --inputs 1000000 $(ARGS)
+
+model: $(DEV) ## explore the near caches' protocol over a million random schedules
+	@$(BIN)/python -m tests.invalidation.model $(ARGS)
 
 commands: $(DEV) ## write docs/commands.md from the command table
 	@$(BIN)/python -m tests.command_table

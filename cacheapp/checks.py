@@ -52,6 +52,7 @@ OPTIONS: Final = frozenset(
         "CULL_FREQUENCY",
         "IGNORE_EXCEPTIONS",
         "MAX_ENTRIES",
+        "NEAR_CACHE",
         "PARSER_CLASS",
         "PASSWORD",
         "PICKLE_VERSION",

@@ -138,14 +138,19 @@ class CacheBackend(RedisBackend):
             return self.get(key, default, version)
         name = self.storage_key(key, version)
         try:
-            if self._outages.is_open:
-                self._outages.admit()
-            raw = await (client or self.client.get_async_client(write=False)).get(name)
+            if self.near is not None and client is None:
+                raw = self.near.copies.peek(name)
+                if raw is None:
+                    raw = await self._arun(self.near.fill(name), writes=False)
+            else:
+                if self._outages.is_open:
+                    self._outages.admit()
+                raw = await (client or self.client.get_async_client(write=False)).get(name)
+                self._answered(writes=False)
         except SERVER_ERRORS as error:
             if not self._failed(error, writes=False):
                 raise
             return default
-        self._answered(writes=False)
         if raw and raw[0] in WRAPPED:
             return await self._aunwrap(raw, name, default, client=client)
         return default if raw is None else self.codec.decode(raw, name, default)
@@ -233,10 +238,9 @@ class CacheBackend(RedisBackend):
         raw = self.codec.encode(value, name)
         ttl_ms = self.ttl_ms(timeout)
         try:
-            if self._outages.is_open:
-                self._outages.admit()
-            target = client or self.client.get_async_client(write=True)
-            done = await adrive(operations.store(self, name, raw, ttl_ms, nx, xx), target)
+            done = await self._arun(
+                operations.store(self, name, raw, ttl_ms, nx, xx), client=client
+            )
         except SERVER_ERRORS as error:
             degrades = self._failed(error, writes=True)
             if client is None and self.client.retries_elsewhere:
@@ -244,7 +248,6 @@ class CacheBackend(RedisBackend):
             if not degrades:
                 raise
             return False
-        self._answered(writes=True)
         return done
 
     def _store_elsewhere(self, error: BaseException, degrades: bool, *entry: Any) -> bool:
@@ -297,11 +300,36 @@ class CacheBackend(RedisBackend):
         if self._client is not None:
             await self._client.aclose()
 
+    def get_many(
+        self, keys: Iterable[Any], version: Any = None, client: Any = None
+    ) -> dict[Any, Any]:
+        """Return a dict of the values found; a missing key is missing from it. One round trip."""
+        keys = list(keys)
+        copied = self._copied_many(keys, version) if client is None else None
+        return self._ask_many(keys, version, client=client) if copied is None else copied
+
+    async def aget_many(
+        self, keys: Iterable[Any], version: Any = None, client: Any = None
+    ) -> dict[Any, Any]:
+        """See get_many(). Where there are copies of all it never suspends."""
+        keys = list(keys)
+        copied = self._copied_many(keys, version) if client is None else None
+        return await self._aask_many(keys, version, client=client) if copied is None else copied
+
+    def _copied_many(self, keys: list[Any], version: Any) -> dict[Any, Any] | None:
+        """Return the values of ``keys`` if there are copies of all, and plain ones; or None."""
+        if self.near is None:
+            return None
+        names = self.storage_keys(keys, version)
+        copied, wrapped = self.near.copies_of(names), []
+        found = None if copied is None else self.codec.decode_many(keys, names, copied, wrapped)
+        return None if wrapped else found
+
     # Everything else, once for both worlds
 
     delete, adelete = twins(operations.delete, degraded=_no)
     has_key, ahas_key = twins(operations.has_key, degraded=_no, writes=False)
-    get_many, aget_many = twins(operations.get_many, degraded=_empty_dict, writes=False)
+    _ask_many, _aask_many = twins(operations.get_many, degraded=_empty_dict, writes=False)
     set_many, aset_many = twins(
         operations.set_many, degraded=lambda self, data, *args, **kwargs: list(data)
     )

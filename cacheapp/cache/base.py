@@ -25,9 +25,11 @@ from cacheapp.cache.client import client_class
 from cacheapp.cache.connections import Probe, byte_client, state_of
 from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames, KeyShape, encode_key, to_milliseconds
+from cacheapp.cache.near import AnnouncingWriter, NearReader
 from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.serializers import STR_TAG
 from cacheapp.cache.steps import Request, Steps, adrive, drive
+from cacheapp.invalidation.bus import Write
 
 T = TypeVar("T")
 
@@ -77,6 +79,8 @@ class RedisBackend(RedisCache):
         self._writer: Any = None
         # -1 where a str is not stored as tag and text: no byte is equal to it.
         self._str_tag = -1
+        #: The alias's near cache, if it has one.
+        self.near: Any = None
         self._client_cls: Any
         self.state: Any
         self.codec: Any
@@ -99,6 +103,7 @@ class RedisBackend(RedisCache):
         self._names = self.state.key_names(head)
         self.codec = self.state.codec
         self._outages = self.state.outages
+        self.near = self.state.near
         if self.codec.has_inline_str:
             self._str_tag = STR_TAG
 
@@ -184,18 +189,25 @@ class RedisBackend(RedisCache):
     # Waiting for the server
 
     def _run(self, steps: Steps[T], *, writes: bool = True, client: Any = None) -> T:
+        if writes and self.near is not None:
+            steps = self.near.bus.announced(steps)
         if self._outages.is_open:
             self._outages.admit()
-        result = drive(steps, client or self.client.get_client(write=writes))
+        # With copies all reads go to the primary, whose stream tells of its writes.
+        primary = writes or self.near is not None
+        result = drive(steps, client or self.client.get_client(write=primary))
         self._answered(writes)
         return result
 
     async def _arun(self, steps: Steps[T], *, writes: bool = True, client: Any = None) -> T:
         if client is None and self.client.runs_in_process:
             return self._run(steps, writes=writes)
+        if writes and self.near is not None:
+            steps = self.near.bus.announced(steps)
         if self._outages.is_open:
             self._outages.admit()
-        result = await adrive(steps, client or self.client.get_async_client(write=writes))
+        primary = writes or self.near is not None
+        result = await adrive(steps, client or self.client.get_async_client(write=primary))
         self._answered(writes)
         return result
 
@@ -210,6 +222,9 @@ class RedisBackend(RedisCache):
 
     def _open_reader(self) -> Any:
         """Return a client for reading, and keep it if it is the only one and no outage lasts."""
+        if self.near is not None:
+            self._reader = NearReader(self.near, self._fill)
+            return self._reader
         client = byte_client(self.client.get_client(write=False))
         if self._outages.is_open:
             self._outages.admit()
@@ -218,17 +233,22 @@ class RedisBackend(RedisCache):
             self._reader = client
         return client
 
+    def _fill(self, name: bytes) -> Any:
+        return self._run(self.near.fill(name), writes=False)
+
     def write(self, names: Sequence[bytes], request: Request) -> Any:
         """Return what an operation yields to change ``names``: ``request``, or with its message."""
-        return request
+        return request if self.near is None else Write.to(names, request)
 
     def fetch_many(self, names: list[bytes]) -> Steps[list[Any]] | None:
         """Steps that look among the copies for ``names`` first; None where there are no copies."""
-        return None
+        return None if self.near is None else self.near.fetch_many(names)
 
     def _open_writer(self) -> Any:
         """Return the client for writing, and keep it if no outage lasts."""
         client = byte_client(self.client.get_client(write=True))
+        if self.near is not None:
+            client = AnnouncingWriter(self.near, self.client.get_client(write=True))
         if self._outages.is_open:
             self._outages.admit()
             return Probe(client, self._outages)

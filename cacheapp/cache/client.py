@@ -53,6 +53,8 @@ class CacheClient(DefaultClient):
         if not state.clients:
             state.clients = [None] * len(self._server)
         self._clients = state.clients
+        if state.near is not None:
+            state.near.opened(self)
         self.runs_in_process = state.runs_in_process(self._server)
         # The loop that asked last, and its clients: replaced as one, since threads may share this.
         self._held: tuple[asyncio.AbstractEventLoop | None, list[Any]] = (None, [])
@@ -131,6 +133,7 @@ class CacheClient(DefaultClient):
     delete_many = _of_backend("delete_many")
     delete_pattern = _of_backend("delete_pattern")
     expire = _of_backend("expire")
+    expire_at = _of_backend("expire_at")
     get = _of_backend("get")
     get_many = _of_backend("get_many")
     has_key = _of_backend("has_key")
@@ -140,6 +143,7 @@ class CacheClient(DefaultClient):
     keys = _of_backend("keys")
     persist = _of_backend("persist")
     pexpire = _of_backend("pexpire")
+    pexpire_at = _of_backend("pexpire_at")
     pttl = _of_backend("pttl")
     set = _of_backend("set")
     set_many = _of_backend("set_many")

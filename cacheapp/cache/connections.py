@@ -23,6 +23,7 @@ from django_redis.pool import get_connection_factory
 from cacheapp import conf
 from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames
+from cacheapp.cache.near import Near, NearOptions
 from cacheapp.cache.outage import BREAKER_SECONDS, Outages
 from cacheapp.cache.serializers import Codec
 from cacheapp.cache.singleflight import Flights
@@ -164,6 +165,10 @@ def breaker_seconds(options: Mapping[str, Any]) -> float:
     return float(stated)
 
 
+def _servers_of(location: Any) -> list[str]:
+    return location.split(",") if isinstance(location, str) else list(location)
+
+
 class AliasState:
     """What all backends of one alias share. ``clients`` has a place for each server."""
 
@@ -186,6 +191,11 @@ class AliasState:
             breaker_seconds=breaker_seconds(options),
         )
         self.factory = make_factory(options)
+        near = NearOptions.of(options)
+        #: The near cache in front of the alias, where OPTIONS asks for one.
+        self.near: Near | None = None
+        if near is not None and not self.runs_in_process(_servers_of(location)):
+            self.near = Near(near, params.get("KEY_PREFIX", ""), params.get("KEY_FUNCTION"))
         self.clients: list[redis.Redis | None] = []
 
     def runs_in_process(self, servers: list[str]) -> bool:

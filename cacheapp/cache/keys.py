@@ -31,12 +31,19 @@ NAMES_MAX: Final = 1024
 # a number, since a function may do arithmetic with it.
 _KEY_MARK: Final = "Kq7cacheappkeymark7qK"
 _VERSION_MARK: Final = 790_315_264_077_131
+_LITERAL = re.compile(r"(?:[^*?\[\\]|\\.)*", re.DOTALL)
 _SPECIAL = re.compile(r"([*?\[\]\\^-])")
 
 
 def escape_glob(text: str) -> str:
     r"""Return the pattern that matches ``text`` alone in Redis's globs (KEYS, SCAN MATCH)."""
     return _SPECIAL.sub(r"\\\1", text)
+
+
+def literal_head(pattern: str) -> str:
+    """Return what every key that matches a glob of Redis's begins with."""
+    found = _LITERAL.match(pattern)
+    return re.sub(r"\\(.)", r"\1", found.group(), flags=re.DOTALL) if found else ""
 
 
 def encode_key(text: str) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
+from functools import partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,10 +21,13 @@ from redis.exceptions import ResponseError
 
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.errors import ContentionError
+from cacheapp.cache.keys import encode_key, literal_head
+from cacheapp.cache.near import announce_prefix
 from cacheapp.cache.scripts import INCR, MOVE, REPLACE
 from cacheapp.cache.serializers import MISSING
 from cacheapp.cache.steps import Steps, run_script
 from cacheapp.clients.bytelevel import ByteCommands
+from cacheapp.clients.scripts import Script
 
 if TYPE_CHECKING:
     from cacheapp.cache.backend import CacheBackend
@@ -56,7 +60,7 @@ def store(
 def delete(cache: CacheBackend, key: Any, version: Any = None) -> Steps[bool]:
     """Delete ``key``. False if it was missing."""
     name = cache.storage_key(key, version)
-    return bool((yield lambda client: client.delete(name)))
+    return bool((yield cache.write((name,), methodcaller("delete", name))))
 
 
 def has_key(cache: CacheBackend, key: Any, version: Any = None) -> Steps[bool]:
@@ -78,7 +82,11 @@ def get_many(cache: CacheBackend, keys: Iterable[Any], version: Any = None) -> S
     if not keys:
         return {}
     names = cache.storage_keys(keys, version)
-    replies = yield lambda client: _get_all(client, names)
+    copied = cache.fetch_many(names)
+    if copied is not None:
+        replies = yield from copied
+    else:
+        replies = yield lambda client: _get_all(client, names)
     wrapped: list[tuple[bytes, bytes]] = []
     values = cache.codec.decode_many(keys, names, replies, wrapped)
     if wrapped:
@@ -109,9 +117,10 @@ def set_many(
         head = yield from tagging.head(cache, tags, ttl_ms)
         values = [head + value for value in values]
     if ttl_ms == 0:
-        yield lambda client: client.delete(*names)
+        yield cache.write(names, methodcaller("delete", *names))
     else:
-        yield lambda client: _set_all(client, list(zip(names, values, strict=True)), ttl_ms)
+        pairs = list(zip(names, values, strict=True))
+        yield cache.write(names, lambda client: _set_all(client, pairs, ttl_ms))
     return []
 
 
@@ -135,7 +144,7 @@ def delete_many(cache: CacheBackend, keys: Iterable[Any], version: Any = None) -
     keys = list(keys)
     if keys:
         names = cache.storage_keys(keys, version)
-        yield lambda client: client.delete(*names)
+        yield cache.write(names, methodcaller("delete", *names))
 
 
 def touch(
@@ -144,13 +153,13 @@ def touch(
     """Give ``key`` a new timeout in seconds, or none for None. False for a missing key."""
     name, ttl_ms = cache.storage_key(key, version), cache.ttl_ms(timeout)
     if ttl_ms is not None:
-        return bool((yield lambda client: client.pexpire(name, ttl_ms)))
+        return bool((yield cache.write((name,), methodcaller("pexpire", name, ttl_ms))))
 
     def persist(client: Any) -> Any:
         # PERSIST alone answers 0 for a key that has no deadline to lose.
         return client.pipeline(transaction=True).exists(name).persist(name).execute()
 
-    exists, _ = yield persist
+    exists, _ = yield cache.write((name,), persist)
     return bool(exists)
 
 
@@ -169,7 +178,7 @@ def incr(
     name = cache.storage_key(key, version)
     if type(delta) is int:
         try:
-            total = yield from run_script(INCR, [name], [delta, int(ignore_key_check)])
+            total = yield from _change(cache, INCR, [name], [delta, int(ignore_key_check)])
         except ResponseError:
             pass  # no integer of 64 bits is there, or will be: it takes Python's arithmetic
         else:
@@ -188,10 +197,17 @@ def incr(
         else:
             total = value + delta
             changed = tagging.rewrap(raw, cache.codec.encode(total, name))
-            done = yield from run_script(REPLACE, [name], [raw, changed])
+            done = yield from _change(cache, REPLACE, [name], [raw, changed])
         if done:
             return total
     raise ContentionError(f"Key {key!r} changed at each of {ATTEMPTS_MAX} attempts to add to it")
+
+
+def _change(
+    cache: CacheBackend, script: Script, names: list[bytes], arguments: list[Any]
+) -> Steps[Any]:
+    """Run a script that changes ``names``."""
+    return (yield from run_script(script, names, arguments, partial(cache.write, names)))
 
 
 def decr(cache: CacheBackend, key: Any, delta: Any = 1, version: Any = None) -> Steps[Any]:
@@ -214,7 +230,7 @@ def incr_version(cache: CacheBackend, key: Any, delta: int = 1, version: Any = N
         moved = None if raw is None else (yield from tagging.rebind(cache, raw, name, new_name))
         if moved is None:
             raise ValueError(f"Key {key!r} not found")
-        if (yield from run_script(MOVE, [name, new_name], [raw, moved])):
+        if (yield from _change(cache, MOVE, [name, new_name], [raw, moved])):
             return int(version + delta)
     raise ContentionError(f"Key {key!r} changed at each of {ATTEMPTS_MAX} attempts to move it")
 
@@ -243,7 +259,7 @@ def _left(reply: int) -> int | None:
 def persist(cache: CacheBackend, key: Any, version: Any = None) -> Steps[bool]:
     """Take the timeout from ``key``. False if it had none, or is missing."""
     name = cache.storage_key(key, version)
-    return bool((yield lambda client: client.persist(name)))
+    return bool((yield cache.write((name,), methodcaller("persist", name))))
 
 
 def expire(cache: CacheBackend, key: Any, timeout: Any, version: Any = None) -> Steps[bool]:
@@ -258,19 +274,19 @@ def pexpire(cache: CacheBackend, key: Any, timeout: Any, version: Any = None) ->
     if timeout is None or timeout is DEFAULT_TIMEOUT:
         return (yield from touch(cache, key, timeout, version))
     name = cache.storage_key(key, version)
-    return bool((yield lambda client: client.pexpire(name, timeout)))
+    return bool((yield cache.write((name,), methodcaller("pexpire", name, timeout))))
 
 
 def expire_at(cache: CacheBackend, key: Any, when: Any, version: Any = None) -> Steps[bool]:
     """Let ``key`` expire at ``when``, Unix seconds or a datetime. False for a missing key."""
     name = cache.storage_key(key, version)
-    return bool((yield lambda client: client.expireat(name, when)))
+    return bool((yield cache.write((name,), methodcaller("expireat", name, when))))
 
 
 def pexpire_at(cache: CacheBackend, key: Any, when: Any, version: Any = None) -> Steps[bool]:
     """Let ``key`` expire at ``when``, Unix milliseconds or a datetime. False for a missing key."""
     name = cache.storage_key(key, version)
-    return bool((yield lambda client: client.pexpireat(name, when)))
+    return bool((yield cache.write((name,), methodcaller("pexpireat", name, when))))
 
 
 def scan(cache: CacheBackend, cursor: int, pattern: str, count: int) -> Steps[tuple[int, list]]:
@@ -321,10 +337,12 @@ def clear(cache: CacheBackend) -> Steps[bool]:
 
 def _unlink_matching(cache: CacheBackend, pattern: str, count: int, is_owned: Any) -> Steps[int]:
     deleted, cursor = 0, 0
+    # Of keys that the server evicted there may be copies, so this does not wait for names.
+    yield from announce_prefix(cache, encode_key(literal_head(pattern)))
     while True:
         cursor, names = yield from scan(cache, cursor, pattern, count)
         names = [name for name in names if is_owned is None or is_owned(name)]
         if names:
-            deleted += yield methodcaller("unlink", *names)
+            deleted += yield cache.write(names, methodcaller("unlink", *names))
         if not cursor:
             return deleted

@@ -21,7 +21,8 @@ from cacheapp.clients.scripts import NativeScripts, Script
 
 T = TypeVar("T")
 Request = Callable[[Any], Any]
-Steps = Generator[Request, Any, T]
+#: What is yielded is a request, or where writes are announced a ``Write`` that holds one.
+Steps = Generator[Any, Any, T]
 
 
 def drive(steps: Steps[T], client: Any) -> T:

@@ -72,13 +72,15 @@ def sdiffstore(
 ) -> Steps[int]:
     """Store the difference of the sets at ``dest``. Returns its size."""
     name, names = cache.storage_key(dest, version_dest), _names(cache, keys, version_keys)
-    return int((yield lambda client: client.sdiffstore(name, names)))
+    # The destination may have held a string, of which there are copies.
+    return int((yield cache.write((name,), lambda client: client.sdiffstore(name, names))))
 
 
 def sinterstore(cache: CacheBackend, dest: Any, *keys: Any, version: Any = None) -> Steps[int]:
     """Store the intersection of the sets at ``dest``. Returns its size."""
     name, names = cache.storage_key(dest, version), _names(cache, keys, version)
-    return int((yield lambda client: client.sinterstore(name, names)))
+    # The destination may have held a string, of which there are copies.
+    return int((yield cache.write((name,), lambda client: client.sinterstore(name, names))))
 
 
 def sunionstore(
@@ -86,7 +88,8 @@ def sunionstore(
 ) -> Steps[int]:
     """Store the union of the sets at ``destination``. Returns its size."""
     name, names = cache.storage_key(destination, version), _names(cache, keys, version)
-    return int((yield lambda client: client.sunionstore(name, names)))
+    # The destination may have held a string, of which there are copies.
+    return int((yield cache.write((name,), lambda client: client.sunionstore(name, names))))
 
 
 def sismember(cache: CacheBackend, key: Any, member: Any, version: Any = None) -> Steps[bool]:

@@ -96,7 +96,11 @@ def versions(cache: CacheBackend, names: Sequence[bytes], life_ms: int | None) -
         return pipeline.execute()
 
     replies = yield ask
-    return list(zip(names, replies[2::3], strict=True))
+    tokens = replies[2::3]
+    if cache.near is not None:
+        # The server may have lost a version and given another, which is no write to be told of.
+        cache.near.correct(keys, tokens)
+    return list(zip(names, tokens, strict=True))
 
 
 def set_tagged(

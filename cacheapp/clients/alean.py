@@ -24,11 +24,12 @@ from redis.asyncio.connection import (
     UnixDomainSocketConnection,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from cacheapp.clients.bytelevel import ByteCommands
+from cacheapp.clients.bytelevel import ByteCommands, Commands
 from cacheapp.clients.lean import READ_OPTIONS, STATEFUL_COMMANDS, is_lean, pack, queue_mset_px
+from cacheapp.clients.several import Packed, pack_all, transaction, transaction_replies
 
 __all__ = ["LeanAsyncConnectionPool", "LeanAsyncRedis"]
 
@@ -142,6 +143,30 @@ class LeanAsyncRedis(redis.asyncio.Redis, ByteCommands):  # type: ignore[misc]
         else:
             await queue_mset_px(self.pipeline(), pairs, ttl_ms).execute()
 
+    async def together(self, commands: Packed) -> Any:
+        """Send ``commands`` in one go; see ``ByteCommands``."""
+        if not (self._lean and self._replies_are_bytes) or self.single_connection_client:
+            return await super().together(commands)
+        pool: Any = self.connection_pool
+        connection = await pool.get_connection()
+
+        async def attempt() -> list[Any]:
+            return await exchange_all(connection, commands)
+
+        async def fail(_: Exception) -> None:
+            abandon(connection)
+
+        try:
+            return await connection.retry.call_with_retry(attempt, fail)
+        finally:
+            pool.give_back(connection)
+
+    async def transact(self, commands: Commands) -> Any:
+        """Send ``commands`` in one MULTI; see ``ByteCommands``."""
+        if not (self._lean and self._replies_are_bytes) or self.single_connection_client:
+            return await super().transact(commands)
+        return transaction_replies(await self.together(transaction(commands)))
+
     async def _retry(self, connection: Any, error: Exception, args: tuple[Any, ...]) -> Any:
         """Go on as redis-py's retry does after a first attempt that ended in ``error``."""
         first: Exception | None = error
@@ -231,3 +256,25 @@ async def exchange(connection: Any, args: tuple[Any, ...]) -> Any:
             abandon(connection)
         raise reply
     return reply
+
+
+async def exchange_all(connection: Any, commands: Packed) -> list[Any]:
+    """Send several commands at once and return their replies, error replies as exceptions.
+
+    Raises and closes as ``exchange`` does.
+    """
+    packed = pack_all(commands)
+    if connection._reader is None:
+        await connect_again(connection)
+    replies: list[Any] = []
+    try:
+        await connection.send_packed_command(packed, check_health=False)
+        for _ in commands:
+            try:
+                replies.append(await connection.read_response(disconnect_on_error=False))
+            except ResponseError as error:
+                replies.append(error)
+    except BaseException:
+        abandon(connection)
+        raise
+    return replies

@@ -1,8 +1,9 @@
-"""Five methods beside redis-py's, bytes in and bytes out, that all our clients have.
+"""Seven methods beside redis-py's, bytes in and bytes out, that all our clients have.
 
 A cache that makes its own keys and values has no use for redis-py's argument types, options and
 decoding. These are GET, MGET, SET with a deadline and HGETALL without them; an engine's client
-replaces them by functions for its session (see ``hot``), which is what they are for.
+replaces them by functions for its session (see ``hot``), which is what they are for. ``together``
+and ``transact`` are several commands in one round trip, without a pipeline's queue of objects.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any
 
 from redis.client import NEVER_DECODE
 
-__all__ = ["ByteCommands"]
+__all__ = ["ByteCommands", "Commands"]
+
+#: Commands as tuples of what redis-py takes for arguments.
+Commands = Sequence[tuple[Any, ...]]
 
 
 class ByteCommands:
@@ -53,3 +57,20 @@ class ByteCommands:
     def store_many(self: Any, pairs: Iterable[tuple[bytes, bytes]], ttl_ms: int) -> Any:
         """Bind several keys as one, each due in ``ttl_ms`` milliseconds; 0 is never."""
         return self.mset_px(pairs, ttl_ms or None)
+
+    def together(self: Any, commands: Commands) -> Any:
+        """Send ``commands`` in one go and return their replies, error replies as exceptions.
+
+        Other clients' commands may come in between.
+        """
+        return _queued(self.pipeline(transaction=False), commands).execute(raise_on_error=False)
+
+    def transact(self: Any, commands: Commands) -> Any:
+        """The same in one MULTI. Raises what a command was refused with: then none was run."""
+        return _queued(self.pipeline(transaction=True), commands).execute(raise_on_error=False)
+
+
+def _queued(pipeline: Any, commands: Commands) -> Any:
+    for command in commands:
+        pipeline.execute_command(*command)
+    return pipeline

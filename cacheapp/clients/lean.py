@@ -34,7 +34,8 @@ from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import HIREDIS_AVAILABLE
 
-from cacheapp.clients.bytelevel import ByteCommands
+from cacheapp.clients.bytelevel import ByteCommands, Commands
+from cacheapp.clients.several import Packed, exchange_all, transaction, transaction_replies
 
 if HIREDIS_AVAILABLE:
     from hiredis import pack_command
@@ -297,7 +298,32 @@ class LeanRedis(redis.Redis, ByteCommands):
         else:
             queue_mset_px(self.pipeline(), pairs, ttl_ms).execute()
 
-    def _retry(self, connection: Any, error: Exception, args: tuple[Any, ...]) -> Any:
+    def together(self, commands: Packed) -> Any:
+        """Send ``commands`` in one go; see ``ByteCommands``."""
+        if not (self._lean and self._replies_are_bytes) or self.connection is not None:
+            return super().together(commands)
+        pool = self.connection_pool
+        connection = pool.get_connection()
+        try:
+            return exchange_all(connection, commands, self._look_out)
+        except connection.retry._supported_errors as error:
+            return self._retry(connection, error, commands, exchange_all)
+        finally:
+            pool.release(connection)
+
+    def transact(self, commands: Commands) -> Any:
+        """Send ``commands`` in one MULTI; see ``ByteCommands``."""
+        if not (self._lean and self._replies_are_bytes) or self.connection is not None:
+            return super().transact(commands)
+        return transaction_replies(self.together(transaction(commands)))
+
+    def _retry(
+        self,
+        connection: Any,
+        error: Exception,
+        args: Any,
+        send: Callable[[Any, Any], Any] | None = None,
+    ) -> Any:
         """Go on as redis-py's retry does after a first attempt that ended in ``error``."""
         first: Exception | None = error
 
@@ -306,7 +332,7 @@ class LeanRedis(redis.Redis, ByteCommands):
             if first is not None:
                 failed, first = first, None
                 raise failed
-            return exchange(connection, args)
+            return (send or exchange)(connection, args)
 
         return connection.retry.call_with_retry(attempt, lambda _: connection.disconnect())
 

@@ -1,0 +1,249 @@
+"""The near cache in front of an alias: ``OPTIONS["NEAR_CACHE"]``, and what it changes in a backend.
+
+A backend reads through a ``fetch(name)`` and writes through a ``store(name, raw, ttl_ms)``. With a
+near cache, the first looks among the copies before it asks the server (a fill asks for value and
+deadline in one round trip, of the primary, whose stream tells of its writes), and the second sends
+the write with its announcement. All other operations go through ``bus.announced``.
+
+Left out on purpose: an alias whose every server is an engine in this process. There the engine
+answers as fast as a copy would, and the option is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.exceptions import ImproperlyConfigured
+
+from cacheapp.cache.entries import FILL, WRITE
+from cacheapp.cache.nearcache import Mark, NearCache
+from cacheapp.cache.steps import Steps
+from cacheapp.invalidation.bus import Bus, Write, together
+from cacheapp.invalidation.listener import Listener
+from cacheapp.invalidation.protocol import prefix_message
+
+if TYPE_CHECKING:
+    from cacheapp.cache.backend import CacheBackend
+
+#: The keys of NEAR_CACHE. 32 MB and a minute are little for a process and enough for hot keys.
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "max_bytes": 32 * 1024 * 1024,
+    "max_entries": 100_000,
+    "ttl": 60.0,
+    "bound": 2.0,
+    "exclude": (),
+}
+#: The shortest bound: several heartbeats have to fit in.
+BOUND_MIN_S: Final = 0.1
+#: Beginnings of keys that are never kept: Django's sessions, and the counters of DRF's throttles
+#: and of django-ratelimit, which read and then write.
+NEVER: Final = ("django.contrib.sessions.", "throttle_", "rl:")
+
+
+@dataclass(frozen=True)
+class NearOptions:
+    """NEAR_CACHE as written, checked. Times are seconds; ``ttl_s`` None is the key's own."""
+
+    max_bytes: int
+    max_entries: int
+    ttl_s: float | None
+    bound_s: float
+    exclude: tuple[str, ...]
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> NearOptions | None:
+        """Return those in an alias's OPTIONS, or None. Raises ImproperlyConfigured."""
+        stated = options.get("NEAR_CACHE")
+        if stated is None:
+            return None
+        if not options.get("REPLICA_READ_ONLY", True):
+            raise ImproperlyConfigured(
+                "OPTIONS['NEAR_CACHE'] needs all writes on the first server of LOCATION, and "
+                "REPLICA_READ_ONLY is False"
+            )
+        if not isinstance(stated, Mapping):
+            raise ImproperlyConfigured(f"OPTIONS['NEAR_CACHE'] must be a dict, not {stated!r}")
+        unknown = sorted(set(map(str, stated)) - set(DEFAULTS))
+        if unknown:
+            raise ImproperlyConfigured(f"OPTIONS['NEAR_CACHE'] has an unknown key {unknown[0]!r}")
+        found = {**DEFAULTS, **stated}
+        for name in ("max_bytes", "max_entries"):
+            if type(found[name]) is not int or found[name] < 0:
+                raise _wrong(name, found[name], "a whole number, 0 to announce writes only")
+        if found["ttl"] is not None and not _is_seconds(found["ttl"], 0.0):
+            raise _wrong("ttl", found["ttl"], "seconds above zero, or None")
+        if not _is_seconds(found["bound"], BOUND_MIN_S):
+            raise _wrong("bound", found["bound"], f"seconds, at least {BOUND_MIN_S}")
+        exclude = found["exclude"]
+        if isinstance(exclude, str) or not all(isinstance(head, str) and head for head in exclude):
+            raise _wrong("exclude", exclude, "a list of beginnings of keys")
+        return cls(
+            max_bytes=found["max_bytes"],
+            max_entries=found["max_entries"],
+            ttl_s=found["ttl"],
+            bound_s=float(found["bound"]),
+            exclude=tuple(exclude),
+        )
+
+
+def _is_seconds(value: Any, least: float) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 < value < inf and value >= least
+
+
+def _wrong(name: str, value: Any, hint: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"OPTIONS['NEAR_CACHE'][{name!r}] is {value!r}: give {hint}")
+
+
+def _excluder(exclude: Sequence[str], prefix: str, key_function: Any) -> Callable[[bytes], bool]:
+    """Return the test of storage keys for those that are never kept."""
+    heads = tuple(head.encode() for head in (*NEVER, *exclude))
+    if key_function is not None:
+        # Where the key stands in the name is the function's affair.
+        return lambda name: any(head in name for head in heads)
+    start = len(prefix.encode()) + 1
+
+    def is_excluded(name: bytes) -> bool:
+        return name[start:].partition(b":")[2].startswith(heads)
+
+    return is_excluded
+
+
+class Near:
+    """What all backends of one alias share: the copies, the bus and the listener."""
+
+    def __init__(self, options: NearOptions, prefix: str, key_function: Any = None) -> None:
+        self.options = options
+        self.copies = NearCache(
+            max_bytes=options.max_bytes,
+            max_entries=options.max_entries,
+            ttl_s=options.ttl_s,
+            is_excluded=_excluder(options.exclude, prefix, key_function),
+        )
+        self.bus = Bus(prefix, self.copies)
+        self.listener: Listener | None = None
+
+    def opened(self, client: Any) -> None:
+        """Learn how to reach the server: from the CacheClient of the first backend."""
+        if self.listener is None:
+            self.bus.primary = lambda: client.get_client(write=True)
+            self.listener = Listener(
+                self.bus, self.copies, self.options.bound_s, lambda: client.connect(0)
+            )
+
+    def correct(self, names: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Drop those of this process's copies that are not what the server just said."""
+        copies = self.copies.copies
+        for name, value in zip(names, values, strict=True):
+            copy = copies.get(name)
+            if copy is not None and copy.raw != value:
+                self.copies.drop((name,))
+
+    def begin(self, name: bytes) -> Any:
+        """Begin a fill: its mark, or None where the answer is not to be kept."""
+        if not self.copies.is_good:
+            if self.options.max_entries and self.listener is not None:
+                self.listener.wake()
+            return None
+        return self.copies.begin(name)
+
+    def copies_of(self, names: Sequence[bytes]) -> list[bytes] | None:
+        """Return the stored bytes of ``names`` if there are good copies of all, or None."""
+        found = []
+        for name in names:
+            raw = self.copies.peek(name)
+            if raw is None:
+                return None
+            found.append(raw)
+        return found
+
+    def fetch_many(self, names: Sequence[bytes]) -> Steps[list[Any]]:
+        """Steps: return the stored bytes of ``names`` as MGET does, from copies where they are."""
+        found = [self.copies.peek(name) for name in names]
+        missing = [name for name, raw in zip(names, found, strict=True) if raw is None]
+        if not missing:
+            return found
+        filled = iter((yield from self.fill_many(missing)))
+        return [next(filled) if raw is None else raw for raw in found]
+
+    def fill_many(self, names: Sequence[bytes]) -> Steps[list[Any]]:
+        """Steps: return the stored bytes of ``names`` as MGET does, and keep copies of them."""
+        marks = [self.begin(name) for name in names]
+        asked = [
+            command
+            for name, mark in zip(names, marks, strict=True)
+            if mark is not None
+            for command in (("GET", name), ("PTTL", name))
+        ]
+        plain = [name for name, mark in zip(names, marks, strict=True) if mark is None]
+        commands = [*asked, ("MGET", *plain)] if plain else asked
+        try:
+            replies = yield lambda client: together(client, commands)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            rest = iter(replies[-1] if plain else ())
+            answers = iter(replies)
+            values = []
+            for name, mark in zip(names, marks, strict=True):
+                if mark is None:
+                    values.append(next(rest))
+                else:
+                    raw, ttl_ms = next(answers), next(answers)
+                    self._keep(name, mark, raw, ttl_ms)
+                    values.append(raw)
+            return values
+        finally:
+            for name, mark in zip(names, marks, strict=True):
+                if mark is not None:
+                    self.copies.abandon(name, mark)
+
+    def _keep(self, name: bytes, mark: Mark, raw: bytes | None, ttl_ms: int) -> None:
+        # A lease is about to be overwritten, and what is inside it counts by the server's time.
+        if raw is None or raw[:1] not in (FILL, WRITE):
+            self.copies.keep(name, mark, raw, ttl_ms)
+
+    def fill(self, name: bytes) -> Steps[Any]:
+        """Steps: return the stored bytes of ``name``, or None, and keep a copy of them."""
+        mark = self.begin(name)
+        if mark is None:
+            return (yield lambda client: client.get(name))
+        commands = [("GET", name), ("PTTL", name)]
+        try:
+            raw, ttl_ms = yield lambda client: together(client, commands)
+            for reply in (raw, ttl_ms):
+                if isinstance(reply, Exception):
+                    raise reply
+            self._keep(name, mark, raw, ttl_ms)
+            return raw
+        finally:
+            self.copies.abandon(name, mark)
+
+
+class NearReader:
+    """A backend's reader: ``fetch`` looks among the copies first."""
+
+    def __init__(self, near: Near, fill: Callable[[bytes], Any]) -> None:
+        self.fetch = near.copies.reader(fill)
+
+
+class AnnouncingWriter:
+    """A backend's writer: ``store`` sends the value and its announcement."""
+
+    def __init__(self, near: Near, client: Any) -> None:
+        self._bus = near.bus
+        self._client = client
+
+    def store(self, key: bytes, value: bytes, ttl_ms: int) -> Any:
+        """SET, due in ``ttl_ms`` milliseconds; 0 is never."""
+        command = ("SET", key, value, "PX", ttl_ms) if ttl_ms else ("SET", key, value)
+        return self._bus.store(self._client, key, command)
+
+
+def announce_prefix(cache: CacheBackend, prefix: bytes) -> Steps[None]:
+    """Steps: say, where writes are announced, that all keys with ``prefix`` may be gone."""
+    if cache.near is not None:
+        yield Write(lambda client: None, prefix_message(prefix))

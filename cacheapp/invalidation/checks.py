@@ -1,0 +1,62 @@
+"""System checks of ``OPTIONS["NEAR_CACHE"]``: what cannot work, what does less than one thinks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own names
+from django.core.exceptions import ImproperlyConfigured
+
+from cacheapp.cache.near import NearOptions
+from cacheapp.checks import our_aliases, servers_of
+
+_HINT = "See docs/nearcache.md."
+
+
+def check_near_caches(**_: Any) -> list[CheckMessage]:
+    """Check NEAR_CACHE of each alias, and that aliases of the same keys agree about it."""
+    messages: list[CheckMessage] = []
+    announcing: dict[tuple[str, str], list[str]] = {}
+    silent: dict[tuple[str, str], list[str]] = {}
+    for alias, written, options in our_aliases():
+        servers = servers_of(written.get("LOCATION") or "")
+        in_process = all(url.startswith("memory://") for url in servers)
+        keys = (servers[0], str(written.get("KEY_PREFIX", "")))
+        if options.get("NEAR_CACHE") is None:
+            silent.setdefault(keys, []).append(alias)
+            continue
+        messages += _check_options(alias, options)
+        if in_process:
+            messages.append(
+                Warning(
+                    f"CACHES[{alias!r}] has a NEAR_CACHE before an engine in the same process, "
+                    "which ignores it.",
+                    hint="Leave it out: the engine answers as fast as a near cache would.",
+                    id="cacheapp.W030",
+                )
+            )
+        else:
+            announcing.setdefault(keys, []).append(alias)
+    for keys, aliases in announcing.items():
+        messages += [
+            Warning(
+                f"CACHES[{mute!r}] writes the same keys as CACHES[{aliases[0]!r}] and has no "
+                "NEAR_CACHE, so nobody hears of its writes.",
+                hint="Give it a NEAR_CACHE with max_entries 0, which announces and keeps nothing.",
+                id="cacheapp.W031",
+            )
+            for mute in silent.get(keys, [])
+        ]
+    return messages
+
+
+def _check_options(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]:
+    near = options["NEAR_CACHE"]
+    is_value = isinstance(near, Mapping)
+    try:
+        NearOptions.of(options)
+    except ImproperlyConfigured as error:
+        number = "cacheapp.E031" if is_value else "cacheapp.E030"
+        return [Error(f"CACHES[{alias!r}]: {error}", hint=_HINT, id=number)]
+    return []

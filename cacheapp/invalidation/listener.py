@@ -1,0 +1,266 @@
+"""The listener: one daemon thread for an alias in a process, which hears what all others wrote.
+
+It waits in a blocking XREAD on a connection of its own, and a few times within the bound asks for a
+stamp of the stream (``heartbeat``), by which the lease is renewed. Every error becomes a new
+connection, and whatever cannot be proven to be complete a flush: see ``protocol``.
+
+It is started by the first read that finds no lease, so never at import and never in a process that
+only writes; a thread that died is started again in the same way. The child of a fork has no thread
+and begins with an empty near cache.
+
+Left out on purpose: one thread for several servers, where a dead one would hold up the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
+from time import monotonic
+from typing import Any, Final
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from cacheapp.clients.bytelevel import Commands
+from cacheapp.clients.several import transaction_replies
+from cacheapp.invalidation.bus import Bus
+from cacheapp.invalidation.protocol import SERIES, Follower, Stamp, sequence_of
+
+logger = logging.getLogger("cacheapp.invalidation")
+
+#: Heartbeats within one bound, so that one or two may be late.
+BEATS: Final = 4
+#: Messages that one XREAD takes.
+BATCH: Final = 1000
+#: Seconds before it asks again after messages: under many writes they come in batches, and the
+#: process whose own writes these are is not woken for each.
+PACE_S: Final = 0.001
+#: Seconds between attempts to connect: the first, and the longest.
+PAUSE_S: Final = (0.02, 1.0)
+#: Seconds before a thread that died is replaced.
+REVIVAL_S: Final = 0.5
+
+Connect = Callable[[], Any]
+
+
+class Listener:
+    """Keeps the near cache of one alias. ``connect()`` gives a client with a pool of its own."""
+
+    def __init__(self, bus: Bus, near: Any, bound_s: float, connect: Connect) -> None:
+        self._bus = bus
+        self._near = near
+        self._bound_s = bound_s
+        self._connect = connect
+        self._begin()
+        _listeners.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._revive_at = -inf
+        #: How often it connected, for whoever watches over it.
+        self.connections = 0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def wake(self) -> None:
+        """See that the thread runs; to be called by a read that found no lease."""
+        if self.is_alive or monotonic() < self._revive_at:
+            return
+        with self._lock:
+            if not self.is_alive:
+                self._revive_at = monotonic() + REVIVAL_S
+                self._thread = threading.Thread(
+                    target=self._run,
+                    args=(self._stopping,),
+                    name="cacheapp-near-cache",
+                    daemon=True,
+                )
+                self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread within a heartbeat. The next read that finds no lease starts another."""
+        with self._lock:
+            self._stopping.set()
+            self._stopping, self._thread, self._revive_at = threading.Event(), None, -inf
+        self._near.renew(-inf)
+
+    def forked(self) -> None:
+        """Be as new, in the child of a fork."""
+        self._near.reset()
+        self._begin()
+
+    # In the thread
+
+    def _run(self, stopping: threading.Event) -> None:
+        follower = Follower(self._near, self._bound_s)
+        pause_s = PAUSE_S[0]
+        connection: Any = None
+        while not stopping.is_set():
+            try:
+                if connection is None:
+                    connection = self._new_connection()
+                self._open(connection, follower)
+                for heard in self._follow(connection, follower):
+                    pause_s = PAUSE_S[0]
+                    if heard:
+                        stopping.wait(PACE_S)
+                    if stopping.is_set():
+                        break
+            except (RedisError, OSError) as error:
+                if isinstance(error, ResponseError):
+                    # A refusal in the middle may be a server that became a replica.
+                    follower.forget()
+                logger.info("Near cache: no connection (%s: %s)", type(error).__name__, error)
+                if connection is not None:
+                    connection.disconnect()
+                stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, PAUSE_S[1], self._bound_s)
+        if connection is not None:
+            connection.disconnect()
+
+    def _new_connection(self) -> Any:
+        pool = self._connect().connection_pool
+        patience_s = max(self._bound_s / 2, 0.1)
+        pool.connection_kwargs.update(
+            protocol=2,  # flat lists, whatever the server
+            retry=Retry(NoBackoff(), 0),
+            retry_on_timeout=False,
+            socket_connect_timeout=patience_s,
+            socket_timeout=self._bound_s / BEATS + patience_s,
+        )
+        return pool.make_connection()
+
+    def _open(self, connection: Any, follower: Follower) -> None:
+        connection.connect()
+        self.connections += 1
+        try:
+            info = ask(connection, "INFO", "server")
+        except ResponseError:
+            info = b""  # not permitted: each connection counts as another server's
+        follower.connected(run_id_of(info))
+
+    def _follow(self, connection: Any, follower: Follower) -> Iterator[bool]:
+        """Heartbeats and messages in turn; each step says whether there were messages."""
+        every_s = self._bound_s / BEATS
+        due = -inf
+        stream = self._bus.stream
+        while True:
+            asked_at, entries = monotonic(), None
+            if asked_at >= due:
+                due = asked_at + every_s
+                follower.beat(asked_at, heartbeat(connection, self._bus))
+                if follower.needs_stream:
+                    make_stream(connection, self._bus)
+                    due = -inf
+            elif follower.last is None:
+                due = -inf  # a gap: begin anew at once
+            else:
+                wait_ms = max(int((due - asked_at) * 1000), 1)
+                entries = read(connection, stream, follower.last, wait_ms)
+                follower.hear(entries)
+            while follower.needs_messages and follower.last is not None:
+                entries = read(connection, stream, follower.last)
+                follower.hear(entries)
+                if not entries:
+                    follower.heard_all()
+            yield bool(entries)
+
+
+def ask(connection: Any, *command: Any) -> Any:
+    """Send one command and return its reply."""
+    connection.send_command(*command)
+    return connection.read_response()
+
+
+def run_id_of(info: bytes) -> bytes | None:
+    """Return the run id in the reply to INFO, None if it is not there."""
+    for line in info.splitlines():
+        if line.startswith(b"run_id:"):
+            return line[7:]
+    return None
+
+
+def heartbeat(connection: Any, bus: Bus) -> Stamp:
+    """Ask for a stamp of the stream.
+
+    The epoch comes first: where somebody mends the stream in between, the next stamp shows it. Not
+    in a MULTI, in which a server that is out of memory takes nothing.
+    """
+    commands = [("GET", bus.epoch), ("XINFO", "STREAM", bus.stream)]
+    epoch, about = exchange(connection, commands)
+    if isinstance(epoch, Exception):
+        epoch = None  # of another type: whoever mends the stream sets it anew
+    return Stamp(top_of(about), epoch)
+
+
+def top_of(about: Any) -> int | None:
+    """Return the last sequence number from XINFO STREAM's reply, None if the stream is no good."""
+    if isinstance(about, Exception):
+        return None
+    fields = dict(zip(about[::2], about[1::2], strict=True))
+    # Half of the room: nobody counts that far, so it is not one of our numbers.
+    top = sequence_of(fields[b"last-generated-id"])
+    return None if top is None or top >= 2**63 else top
+
+
+def make_stream(connection: Any, bus: Bus) -> None:
+    """Put a new stream in the place of one that is missing or no good."""
+    transact(connection, bus.new_stream(in_place=True))
+
+
+def transact(connection: Any, commands: Commands) -> list[Any]:
+    """Send commands in one MULTI; the replies, errors in it as exceptions."""
+    return transaction_replies(exchange(connection, [("MULTI",), *commands, ("EXEC",)]))
+
+
+def exchange(connection: Any, commands: Commands) -> list[Any]:
+    """Send commands in one go; the replies, errors as exceptions."""
+    connection.send_packed_command(connection.pack_commands(commands))
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(connection.read_response(disconnect_on_error=False))
+        except ResponseError as error:
+            replies.append(error)
+    return replies
+
+
+def read(
+    connection: Any, stream: bytes, last: int, wait_ms: int | None = None
+) -> list[tuple[bytes, Sequence[bytes]]]:
+    """Return entries after ``last``; with ``wait_ms`` wait so long for the first of them."""
+    block = () if wait_ms is None else ("BLOCK", wait_ms)
+    reply = ask(
+        connection, "XREAD", "COUNT", BATCH, *block, "STREAMS", stream, b"%d-%d" % (SERIES, last)
+    )
+    return reply[0][1] if reply else []
+
+
+_listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for listener in list(_listeners):
+        listener.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@receiver(setting_changed, dispatch_uid="cacheapp.invalidation.listener")
+def _stop_all(*, setting: str, **_: Any) -> None:
+    if setting == "CACHES":
+        for listener in list(_listeners):
+            listener.stop()

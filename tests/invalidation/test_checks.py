@@ -1,0 +1,72 @@
+"""What is reported of NEAR_CACHE, and silence for what is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cacheapp.invalidation.checks import check_near_caches
+from tests.cache.aliases import BACKEND
+
+REDIS = "redis://127.0.0.1:1/0"
+
+
+def reported(settings: Any, **aliases: dict[str, Any]) -> list[str]:
+    settings.CACHES = {
+        alias: {"BACKEND": BACKEND, "LOCATION": REDIS, **written}
+        for alias, written in aliases.items()
+    }
+    found = check_near_caches()
+    assert all(message.hint for message in found)
+    return [message.id for message in found]
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        {},
+        {"max_bytes": 1, "max_entries": 0, "ttl": None, "bound": 0.5, "exclude": ["a"]},
+        {"ttl": 0.5, "bound": 3},
+    ],
+)
+def test_what_is_right_is_not_reported(settings: Any, near: Any) -> None:
+    assert reported(settings, default={"OPTIONS": {"NEAR_CACHE": near}}) == []
+
+
+@pytest.mark.parametrize(
+    ("near", "number"),
+    [
+        (True, "cacheapp.E030"),
+        ({"size": 1}, "cacheapp.E031"),
+        ({"max_bytes": -1}, "cacheapp.E031"),
+        ({"max_entries": "many"}, "cacheapp.E031"),
+        ({"max_entries": True}, "cacheapp.E031"),
+        ({"ttl": 0}, "cacheapp.E031"),
+        ({"ttl": float("inf")}, "cacheapp.E031"),
+        ({"bound": 0.01}, "cacheapp.E031"),
+        ({"bound": None}, "cacheapp.E031"),
+        ({"exclude": "one"}, "cacheapp.E031"),
+        ({"exclude": [""]}, "cacheapp.E031"),
+    ],
+)
+def test_what_cannot_be_is_an_error(settings: Any, near: Any, number: str) -> None:
+    assert reported(settings, default={"OPTIONS": {"NEAR_CACHE": near}}) == [number]
+
+
+def test_writes_on_other_servers_cannot_be_announced(settings: Any) -> None:
+    options = {"NEAR_CACHE": {}, "REPLICA_READ_ONLY": False}
+    assert reported(settings, default={"OPTIONS": options}) == ["cacheapp.E031"]
+
+
+def test_a_near_cache_before_an_engine_is_a_warning(settings: Any) -> None:
+    written = {"LOCATION": "memory://a", "OPTIONS": {"NEAR_CACHE": {}}}
+    assert reported(settings, default=written) == ["cacheapp.W030"]
+
+
+def test_an_alias_that_writes_the_same_keys_silently_is_a_warning(settings: Any) -> None:
+    near = {"OPTIONS": {"NEAR_CACHE": {}}}
+    assert reported(settings, default=near, other={}) == ["cacheapp.W031"]
+    assert reported(settings, default=near, other={"KEY_PREFIX": "o"}) == []
+    mute = {"OPTIONS": {"NEAR_CACHE": {"max_entries": 0}}, "TIMEOUT": 1}
+    assert reported(settings, default=near, other=mute) == []
