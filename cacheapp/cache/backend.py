@@ -321,7 +321,8 @@ class CacheBackend(RedisBackend):
         if self.near is None:
             return None
         names = self.storage_keys(keys, version)
-        copied, wrapped = self.near.copies_of(names), []
+        wrapped: list[tuple[bytes, bytes]] = []
+        copied = self.near.copies_of(names)
         found = None if copied is None else self.codec.decode_many(keys, names, copied, wrapped)
         return None if wrapped else found
 
