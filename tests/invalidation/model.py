@@ -88,8 +88,8 @@ class Server:
     def new_stream(self, message: Message) -> None:
         """What a writer or a listener does about a stream that is no good."""
         self.epoch = b"%d" % self.rng.getrandbits(32)
-        # As likely above what others remember as below it.
-        self.stream = Stream(self.rng.randrange(1000))
+        # As likely above what others remember as below it, and never near: 2**62 in the real one.
+        self.stream = Stream(self.rng.randrange(2**40))
         self.stream.add(message)
 
     def restore(self, saved: tuple[dict[bytes, int], Stream | None, bytes | None]) -> None:
