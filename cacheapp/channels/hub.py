@@ -303,6 +303,12 @@ class ProcessHub(Hub):
             flat = [part for pair in fields.items() for part in pair]
             self.feed(group, read_entry(entry_id, flat))
 
+    def end(self) -> None:
+        """A layer is gone; the last one ends the reader."""
+        if not self.processes and self.reader is not None:
+            self.reader.stop()
+            self.reader = None
+
     def check_owner(self, channel: str) -> None:
         """Raise AssertionError for a channel of a process that is not here."""
         owner = owner_of(channel)

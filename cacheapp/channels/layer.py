@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from channels.exceptions import ChannelFull
@@ -86,11 +86,14 @@ class ChannelLayer(BaseChannelLayer):
         self._hub: ProcessHub | ServerHub = self._local or self._remote  # type: ignore[assignment]
         self._register()
         _layers.add(self)
+        # The hub does not know its layer, so that one which nobody holds is gone at once.
+        weakref.finalize(self, _end, self._hub).atexit = False
 
     def _register(self) -> None:
         """Take a name for this layer; again in a process that was just forked."""
         if self._remote is not None:
-            self._remote.use(self.get_capacity, self.group_expiry)
+            capacity_of = _capacity_function(self.capacity, self.channel_capacity)
+            self._remote.use(capacity_of, self.group_expiry)
             self.client_prefix = self._remote.process
         else:
             assert self._local is not None
@@ -251,6 +254,22 @@ class ChannelLayer(BaseChannelLayer):
     def _check_names(self, group: str, channel: str) -> None:
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
+
+
+def _capacity_function(capacity: int, patterns: list[tuple[Any, int]]) -> Callable[[str], int]:
+    """Return what ``get_capacity`` is, without the layer."""
+
+    def capacity_of(channel: str) -> int:
+        for pattern, found in patterns:
+            if pattern.match(channel):
+                return found
+        return capacity
+
+    return capacity_of
+
+
+def _end(hub: ProcessHub | ServerHub) -> None:
+    hub.end()
 
 
 def _after_fork_in_child() -> None:

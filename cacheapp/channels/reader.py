@@ -10,8 +10,8 @@ streams that somebody subscribed to are checked every BLOCK_MS, and all of them 
 also keeps them alive. A server that does not answer for ANSWER_S is taken for
 lost, however open its connection looks.
 
-The thread knows its hub weakly, so that a layer which nobody holds is collected, and the thread
-ends. Left out on purpose: what an entry means, which is the hub's.
+The thread knows its hub weakly, and ends with it. Left out on purpose: what an entry means, which
+is the hub's.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ Left out on purpose: Cluster (the scripts touch keys of several slots) and shard
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from time import monotonic
 from typing import Any
 
 from channels.exceptions import ChannelFull
+from redis.exceptions import RedisError
 
 from cacheapp.channels.boxes import Box, Boxes
 from cacheapp.channels.fetcher import Fetcher
@@ -297,7 +299,16 @@ class ServerHub(Hub):
         self.fetcher.stop()
         if reader is not None:
             reader.stop()
-            yield None, (), ("UNLINK", self.process_key, self.keys.full(self.process))
+            # A server that is not there forgets them by itself, STREAM_TTL_S later.
+            with contextlib.suppress(RedisError):
+                yield None, (), ("UNLINK", self.process_key, self.keys.full(self.process))
+
+    def end(self) -> None:
+        """The layer is gone: end the threads, without asking the server."""
+        self.fetcher.stop()
+        if self.reader is not None:
+            self.reader.stop()
+            self.reader = None
 
     def general_arguments(
         self, verb: str, channel: str, *more: Any, capacity: int | None = None

@@ -20,6 +20,9 @@ class Layers:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        #: A client of the test's own, and the ids of connections that are not the layers'.
+        self.control = server.client()
+        self.spared: set[str] = set()
         self._made: list[ChannelLayer] = []
 
     def __call__(self, **config: Any) -> ChannelLayer:
