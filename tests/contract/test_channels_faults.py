@@ -70,7 +70,7 @@ async def test_dropped_connections_lose_nothing(layers: Layers) -> None:
     await layer.group_add("g", channel)
     for number in range(100):
         if number % 10 == 5:
-            assert kill_clients(layers) >= 2
+            assert kill_clients(layers)
         other.group_send_sync("g", {"n": number})
     await auntil(lambda: log.told and log.told[-1] == 99)
     assert log.told == list(range(100))
