@@ -42,6 +42,12 @@ def test_it_is_made_from_settings(settings: Any) -> None:
     assert layer.extensions == ["groups", "flush"]
 
 
+def test_messages_are_messagepack() -> None:
+    layer = ChannelLayer(url=new_url())
+    assert layer.serialize({"a": True}) == b"\x81\xa1a\xc3"
+    assert layer.deserialize(layer.serialize(HELLO)) == HELLO
+
+
 def test_settings_that_cannot_be(settings: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="not both"):
         ChannelLayer(cache="default", url=new_url())
