@@ -219,7 +219,7 @@ class Settings:
     def __del__(self) -> None:
         session = getattr(self, "_session", None)
         if session is not None:
-            self.engine.disconnect(session)
+            self.engine.abandon(session)
 
     def repr_pieces(self) -> list[tuple[str, Any]]:
         """Return what repr() shows: the engine's name, the database, and the client's name."""

@@ -78,6 +78,7 @@ class Engine:
         self.scripts = Scripts(self)
         self.functions = Functions(self)
         self.sessions: dict[int, Session] = {}
+        self._abandoned: list[Session] = []
         self.acl = AccessControl(self)
         self.waiters = Waiters()
         self.monitors: dict[Session, None] = {}
@@ -88,8 +89,7 @@ class Engine:
         self.overtime = Overtime(self)
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
-        self.dirty = 0
-        self.used_bytes = 0
+        self.dirty = self.used_bytes = 0
         # The most that `used_memory` has seen.
         self.peak_bytes = 0
         self.active_expire = True
@@ -110,8 +110,7 @@ class Engine:
         self.started = self.now
         self.fast_until = self.rest_until = 0.0
         self.next_tick = self.now
-        self.run_id = os.urandom(20).hex()
-        self.replication_id = os.urandom(20).hex()
+        self.run_id, self.replication_id = os.urandom(20).hex(), os.urandom(20).hex()
         self.evictor = Evictor(self)
         self.tinylfu: TinyLfu | None = None
         self.databases = [Database(self, index) for index in range(self.config["databases"])]
@@ -239,6 +238,19 @@ class Engine:
             self.pause.forget(session)
             self.tracking.stop(session)
             self.monitor(session, wanted=False)
+
+    def abandon(self, session: Session) -> None:
+        """Disconnect `session` now, or where that would have to wait, with a later tick.
+
+        For finalisers: they run in the middle of anything, of a command of this engine as well.
+        """
+        if self.epoch & 1 or not self.lock.acquire(blocking=False):
+            self._abandoned.append(session)
+            return
+        try:
+            self.disconnect(session)
+        finally:
+            self.lock.release()
 
     def monitor(self, session: Session, *, wanted: bool) -> None:
         """Show every command to `session` from now on, or no more."""
@@ -473,6 +485,8 @@ class Engine:
                 self.epoch += 1
 
     def _tick(self) -> None:
+        while self._abandoned:
+            self.disconnect(self._abandoned.pop())
         self.waiters.end_overdue(self.now_ms)
         if self.pause.until_ms and self.now_ms >= self.pause.until_ms:
             self.pause.end()

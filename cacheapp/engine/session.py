@@ -45,6 +45,7 @@ class Session:
 
     __slots__ = (
         "_deliver",
+        "_weighed",
         "address",
         "authenticated",
         "channels",
@@ -129,6 +130,8 @@ class Session:
             self.engine.tracking.stop(self)
         self.queue: list[tuple[Command, list[bytes]]] | None = None
         self.queue_failed = False
+        # How many commands of the queue `queued_bytes` has seen, and their bytes.
+        self._weighed = 0, 0
         self.touched = False
         self.refresh()
 
@@ -160,6 +163,14 @@ class Session:
     def memory_bytes(self) -> int:
         """What the client's buffers take: those of its socket."""
         return 0 if self.front is None else self.front.memory_bytes()
+
+    def queued_bytes(self) -> int:
+        """What the arguments of the commands that wait for EXEC take. Each is counted once."""
+        count, total = self._weighed
+        if self.queue is not None and count < len(self.queue):
+            total += sum(sum(map(len, args)) for _, args in self.queue[count:])
+            self._weighed = len(self.queue), total
+        return total
 
     def instead_of(self, elements: int) -> Reply:
         """None, or what to answer where so many elements are surely beyond the output's hard limit.
@@ -241,6 +252,7 @@ class Session:
         """Leave MULTI: forget the queue, what spoilt it, and the watches."""
         self.queue = None
         self.queue_failed = False
+        self._weighed = 0, 0
         self.unwatch()
         self.refresh()
 

@@ -12,6 +12,7 @@ from any thread; only the loop's own thread touches the transport.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -374,7 +375,9 @@ class Connection(asyncio.BufferedProtocol):
         if threading.get_ident() == self._thread:
             self._delivered(reply)
         else:
-            self._loop.call_soon_threadsafe(self._delivered, reply)
+            # A RuntimeError says that the loop is closed; the publisher cannot help it.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._delivered, reply)
 
     def _delivered(self, reply: Reply) -> None:
         if self._writes_end:
@@ -399,7 +402,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def hang_up(self) -> None:
         """Drop the client and what it has not read yet. From any thread."""
-        self._loop.call_soon_threadsafe(self.drop)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.drop)
 
     def drop(self) -> None:
         """Drop the client and what it has not read yet. From the loop's own thread."""
@@ -459,13 +463,9 @@ class Connection(asyncio.BufferedProtocol):
             _CONNECTION_BYTES
             + self._parser.pending_bytes
             + self._transport.get_write_buffer_size()
-            + self._queued_bytes()
+            + session.queued_bytes()
             + kept * _WATCH_BYTES
         )
-
-    def _queued_bytes(self) -> int:
-        """The arguments of the commands that wait for EXEC."""
-        return sum(sum(map(len, args)) for _, args in self.session.queue or ())
 
     def fields(self) -> dict[str, Any]:
         """What CLIENT LIST says of the socket."""
@@ -477,7 +477,7 @@ class Connection(asyncio.BufferedProtocol):
             "laddr": self._server.address_of(local),
             "fd": file.fileno() if file is not None else -1,
             "qbuf": max(self._parser.waiting_bytes, self._request_bytes),
-            "multi-mem": self._queued_bytes(),
+            "multi-mem": self.session.queued_bytes(),
             "oll": 1 if unread else 0,
             "omem": unread,
             "tot-mem": self.memory_bytes(),

@@ -112,7 +112,12 @@ class Listeners:
             raise Refusal("bind", "Failed to bind to specified addresses.") from None
         for place in set(self._sockets) - wanted:
             for sock in self._sockets.pop(place):
-                self._servers.pop(sock).close()
+                server = self._servers.pop(sock, None)
+                if server is None:
+                    # Moved away from again before it could accept anybody (see `_accept`).
+                    sock.close()
+                else:
+                    server.close()
         self._sockets.update(opened)
         for sockets in opened.values():
             for sock in sockets:
@@ -121,9 +126,10 @@ class Listeners:
                 task.add_done_callback(self._tasks.discard)
 
     async def _accept(self, sock: socket.socket) -> None:
-        self._servers[sock] = await self._loop.create_server(
-            self._connection, sock=sock, backlog=BACKLOG, ssl=self._listening.tls
-        )
+        if sock.fileno() >= 0:
+            self._servers[sock] = await self._loop.create_server(
+                self._connection, sock=sock, backlog=BACKLOG, ssl=self._listening.tls
+            )
 
     def stop_accepting(self) -> None:
         """Take no more connections from the system; `close` follows some turns later."""

@@ -44,7 +44,9 @@ DEFAULTS = [
     b"CONFIG SET proto-max-bulk-len 536870912 lua-time-limit 5000 hz 10",
     b"CONFIG SET lfu-log-factor 10 lfu-decay-time 1 active-expire-effort 1",
     b"CONFIG SET hll-sparse-max-bytes 3000",
-    b"CONFIG SET slowlog-max-len 128",
+    # No command is slow, however busy the machine.
+    b"CONFIG SET slowlog-max-len 128 slowlog-log-slower-than -1",
+    b"SLOWLOG RESET",
 ]
 # One or two keys of each type, so that any command meets the right type and wrong ones.
 PRELUDE = [

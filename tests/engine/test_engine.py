@@ -221,3 +221,37 @@ def test_a_fault_in_a_tick_leaves_an_engine_at_rest(engine: Engine, clock: Manua
     with pytest.raises(RuntimeError, match="nobody"):
         engine.tick()
     assert engine.epoch % 2 == 0
+
+
+def test_a_session_is_abandoned_in_the_middle_of_a_command(engine: Engine) -> None:
+    abandoned = engine.connect(lambda reply: None, protocol=3)
+    engine.execute(abandoned, [b"SUBSCRIBE", b"news"])
+    counts: list[int] = []
+
+    def finalise(_reply: object) -> None:
+        engine.abandon(abandoned)
+        counts.append(len(engine.sessions))
+
+    listener = engine.connect(finalise, protocol=3)
+    engine.execute(listener, [b"SUBSCRIBE", b"news"])
+    counts.clear()
+    assert engine.execute(listener, [b"PUBLISH", b"news", b"m"]) == 2
+    assert counts == [2]
+    engine.tick()
+    assert list(engine.sessions) == [listener.id]
+    assert engine.execute(listener, [b"PUBLISH", b"news", b"m"]) == 1
+
+
+def test_a_session_is_abandoned_while_another_thread_holds_the_lock(engine: Engine) -> None:
+    session = engine.connect(lambda reply: None)
+    with engine.lock:
+        thread = threading.Thread(target=engine.abandon, args=(session,))
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert session.id in engine.sessions
+    engine.tick()
+    assert session.id not in engine.sessions
+    other = engine.connect(lambda reply: None)
+    engine.abandon(other)
+    assert not engine.sessions

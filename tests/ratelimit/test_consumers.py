@@ -13,6 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from cacheapp.ratelimit.consumers import limit_consumer
 from tests.cache.aliases import maker
 
+# Consumers close old connections to the database around what runs in a thread.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 
 @limit_consumer(connect="2/h", receive=["2/h", "9/d"], key="user_or_ip", name="echo")
 class Echo(AsyncWebsocketConsumer):

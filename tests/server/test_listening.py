@@ -40,6 +40,17 @@ def test_the_port_moves(moving: RunningServer) -> None:
         peer.ask(PING, PONG)
 
 
+def test_the_port_moves_twice_at_once(moving: RunningServer) -> None:
+    between, port = free_port(), free_port()
+    with moving.connect() as peer:
+        peer.ask(b"CONFIG SET port %d\r\nCONFIG SET port %d\r\n" % (between, port), b"+OK\r\n" * 2)
+        moving.settle()
+        with Peer(socket.create_connection((HOST, port), timeout=TIMEOUT_S)) as other:
+            other.ask(PING, PONG)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((HOST, between), timeout=TIMEOUT_S)
+
+
 def test_a_port_that_is_taken_is_refused_and_all_is_as_before(moving: RunningServer) -> None:
     with socket.create_server((HOST, 0)) as taken, moving.connect() as peer:
         port = taken.getsockname()[1]
