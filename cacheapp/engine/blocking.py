@@ -133,6 +133,9 @@ class Waiters:
                 for waiter in list(database.waiters.get(key, ())):
                     if waiter.kind is Stream:
                         self._attempt(waiter, key)
+            if database.engine.propagation is not None:
+                # The key may have been due.
+                database.engine.propagation.settle()
 
     def _first_for(self, database: Database, key: bytes) -> Waiter | None:
         """Who is next to be given the list or sorted set at `key`; None where that is nobody."""
@@ -150,6 +153,8 @@ class Waiters:
             reply = waiter.attempt(session, key)
         except CommandError as error:
             reply = error
+        if session.engine.propagation is not None:
+            session.engine.propagation.attempted(session)
         if reply is not None:
             self._end(waiter, reply)
         tracking.leave(act)

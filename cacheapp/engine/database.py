@@ -371,6 +371,8 @@ class Database:
         self._release(slot)
         self.engine.stats.expired_keys += 1
         self.changed(key, b"expired")
+        if self.engine.propagation is not None:
+            self.engine.propagation.removed(self, key, evicted=False)
 
     def evict_slot(self, slot: int) -> None:
         """Drop the key in `slot` because memory is short, and say so."""
@@ -379,6 +381,8 @@ class Database:
         self._release(slot)
         self.engine.stats.evicted_keys += 1
         self.changed(key, b"evicted")
+        if self.engine.propagation is not None:
+            self.engine.propagation.removed(self, key, evicted=True)
 
     def average_ttl_ms(self) -> int:
         """The mean time to live of keys with a deadline, from a bounded sample."""

@@ -16,7 +16,6 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from cacheapp.engine import forks, registry
 from cacheapp.engine.acl import AccessControl
@@ -35,6 +34,7 @@ from cacheapp.engine.overtime import Overtime
 from cacheapp.engine.pausing import Pause
 from cacheapp.engine.persistence.files import Files
 from cacheapp.engine.persistence.snapshot import Snapshot
+from cacheapp.engine.propagation import Propagation
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import COMMANDS, Command
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, to_resp2
@@ -58,6 +58,9 @@ class Engine:
     `options` are redis.conf parameters by name with their values as text. Raises ConfigError for
     an unknown parameter or a value that it cannot take.
     """
+
+    # None while nobody listens to what changes.
+    propagation: Propagation | None = None
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class Engine:
         self._next_session_id = 1
         self.now: float = self.clock.time()
         self.started = self.now
-        self.fast_until = self.rest_until = 0.0
+        self.fast_until = self.rest_until = self.write_until = 0.0
         self.next_tick = self.now
         self.run_id, self.replication_id = os.urandom(20).hex(), os.urandom(20).hex()
         self.evictor = Evictor(self)
@@ -206,10 +209,16 @@ class Engine:
             or tracking
             or self.notable_seconds < _SHORTCUT_SECONDS_MAX
         )
+        # From here on it is shown to those who look at commands; below, only told to sinks.
+        self._noted_seconds = self.notable_seconds
+        if self.propagation is not None:
+            self.notable_seconds = -math.inf
         self._set_fast_until()
 
     def _set_fast_until(self) -> None:
         self.fast_until = self.next_tick if self._plain else 0.0
+        # As it, for shortcuts that write.
+        self.write_until = self.fast_until if self.propagation is None else 0.0
         # As it, but only for the checks of `_execute`: until then none but the session's matter.
         self.rest_until = 0.0 if self._guarded else self.next_tick
 
@@ -295,7 +304,7 @@ class Engine:
             elapsed = self._time() - now
             stat = self.stats.commands.get(row.display)
             if stat is None or elapsed >= self.notable_seconds:
-                self.ended(session, row, args, now)
+                self.ended(session, row, args, now, reply=reply)
             else:
                 stat.times.append(elapsed)
                 if len(stat.times) > TIMES_MAX:
@@ -351,7 +360,7 @@ class Engine:
         elapsed = self._time() - started
         stat = self.stats.commands.get(row.display)
         if stat is None or elapsed >= self.notable_seconds:
-            self.ended(session, row, args, started)
+            self.ended(session, row, args, started, reply=reply)
         else:
             stat.times.append(elapsed)
             if len(stat.times) > TIMES_MAX:
@@ -365,8 +374,9 @@ class Engine:
         args: list[bytes],
         started: float,
         error: BaseException | None = None,
+        reply: Reply = None,
     ) -> None:
-        """Count a command that has run since `started`, in seconds, and what it raised."""
+        """Count and tell of a command that has run since `started`, in seconds, or raised."""
         stats = self.stats
         stat = stats.commands.get(row.display)
         if stat is None:
@@ -376,7 +386,7 @@ class Engine:
         times.append(elapsed)
         if len(times) > TIMES_MAX:
             stat.settle()
-        if elapsed >= self.notable_seconds:
+        if elapsed >= self._noted_seconds:
             note(self, session, row, args, started, elapsed)
         if isinstance(error, CommandError):
             stat.failed += 1
@@ -385,6 +395,8 @@ class Engine:
             if not error.counted:
                 error.counted = True
                 stats.count_error(error.code)
+        if self.propagation is not None:
+            self.propagation.ended(session, row, args, reply, error)
 
     def run_kept(self, session: Session, args: list[bytes]) -> Reply:
         """Run a command that a pause has kept; raises CommandError."""
@@ -438,7 +450,7 @@ class Engine:
             session.refresh()
         return NO_REPLY
 
-    def _accesses(self, session: Session, row: Command, args: list[bytes]) -> dict[int, Any]:
+    def _accesses(self, session: Session, row: Command, args: list[bytes]) -> dict[int, float]:
         """What is recorded of accesses to the keys that a command reads, by slot."""
         db = session.db
         if row.is_write or row.name == "TOUCH":

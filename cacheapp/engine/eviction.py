@@ -90,10 +90,14 @@ class Evictor:
             self._policy = policy
             self._pool.clear()
             self._pooled.clear()
-        while engine.used_bytes > limit:
-            if policy == "noeviction" or not self._evict_one(policy):
-                return False
-        return True
+        try:
+            while engine.used_bytes > limit:
+                if policy == "noeviction" or not self._evict_one(policy):
+                    return False
+            return True
+        finally:
+            if engine.propagation is not None:
+                engine.propagation.settle(together=False)
 
     def _evict_one(self, policy: str) -> bool:
         tinylfu = self._engine.tinylfu

@@ -44,6 +44,8 @@ def expire_cycle(engine: Engine) -> float:
         if database.field_deadlines is not None and reclaim_fields(database, started + budget):
             share = 1.0
         database.compact_if_sparse()
+    if engine.propagation is not None:
+        engine.propagation.settle(together=False)
     elapsed = engine.clock.time() - started
     engine.stats.expire_cycle_ms += elapsed * 1000
     took(engine, b"expire-cycle", elapsed)

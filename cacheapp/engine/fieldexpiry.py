@@ -101,10 +101,19 @@ def drop_due(
     if fields is None:
         removed = found.remove_due(now_ms, len(found))
     else:
-        removed = sum(found.remove(field) for field in fields if found.is_due(field, now_ms))
+        removed = [field for field in fields if found.is_due(field, now_ms) and found.remove(field)]
     if removed:
-        database.engine.stats.expired_subkeys += removed
-        database.removed_from(key, found, b"hexpired")
+        _announce(database, key, found, removed)
+
+
+def _announce(database: Database, key: bytes, found: ExpiringHash, removed: list[bytes]) -> None:
+    """Count and tell of fields that were due."""
+    engine = database.engine
+    engine.stats.expired_subkeys += len(removed)
+    dirty = engine.dirty
+    database.removed_from(key, found, b"hexpired")
+    if engine.propagation is not None:
+        engine.propagation.removed_fields(database, key, removed, engine.dirty - dirty)
 
 
 def reclaim_fields(database: Database, until: float) -> bool:
@@ -122,8 +131,7 @@ def reclaim_fields(database: Database, until: float) -> bool:
             removed = found.remove_due(engine.now_ms, _STRETCH_FIELDS)
             expect_fields(database, key, found)
             if removed:
-                engine.stats.expired_subkeys += removed
-                database.removed_from(key, found, b"hexpired")
+                _announce(database, key, found, removed)
         if engine.clock.time() >= until:
             return waiting.first_due(engine.now_ms) is not None
     return False

@@ -61,7 +61,7 @@ def fields_setter(session: Session) -> FieldsSetter:
         try:
             now, db = clock(), session.db
             if (
-                now >= engine.fast_until
+                now >= engine.write_until
                 or db.waiters
                 or session.special
                 or ttl_ms <= 0

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cacheapp.engine.propagation import also
 from cacheapp.engine.registry import COMMANDS
 from cacheapp.engine.replies import Reply
 
@@ -52,15 +53,31 @@ def runner(session: Session) -> Runner:
     def call(name: bytes, *arguments: bytes) -> Reply:
         return COMMANDS[name].handler(session, *arguments)
 
+    def call_and_tell(name: bytes, *arguments: bytes) -> Reply:
+        reply, raised = None, None
+        try:
+            reply = COMMANDS[name].handler(session, *arguments)
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            if engine.propagation is not None:
+                words = [name, *arguments]
+                engine.propagation.performed(session, COMMANDS[name], words, reply, raised)
+        return reply
+
     def run(native: Native, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         acquire()
         engine.epoch += 1
         try:
             if session.special or not engine.allows_native():
                 return NOT_NATIVE
+            doing = call if engine.propagation is None else call_and_tell
             try:
-                return native(call, int(engine.now * 1_000_000), keys, arguments)
+                return native(doing, int(engine.now * 1_000_000), keys, arguments)
             finally:
+                if engine.propagation is not None:
+                    engine.propagation.settle()
                 if engine.waiters.ready_keys:
                     engine.waiters.serve()
                 engine.stats.native_scripts += 1
@@ -86,7 +103,11 @@ def updater(session: Session, otherwise: Callable[..., Any]) -> Callable[..., An
         try:
             now = clock()
             db = session.db
-            if now < engine.fast_until and db.sizes is None and not (db.waiters or session.special):
+            if (
+                now < engine.write_until
+                and db.sizes is None
+                and not (db.waiters or session.special)
+            ):
                 slot, held = db.slots.get(key), None
                 if slot is not None:
                     held, deadline = db.values[slot], db.deadlines[slot]
@@ -139,8 +160,12 @@ def update_slowly(session: Session, decide: Update, key: bytes, arguments: Seque
                 db.set_deadline(key, engine.now_ms + ttl_ms)
                 db.changed(key, b"set")
                 db.notify(b"expire", key)
+                due = b"%d" % db.deadline(key)
+                also(session, b"SET", key, value, b"PXAT", due)
             return result
         finally:
+            if engine.propagation is not None:
+                engine.propagation.settle()
             if engine.waiters.ready_keys:
                 engine.waiters.serve()
             engine.epoch += 1

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Deliver = Callable[[Reply], None]
 
 MUTED_ONCE, MUTED = 1, 2
+# The file and the replicas, as redis.set_repl numbers them.
+EFFECTS_TO_ALL = 3
 # An element of a reply: its type, its length, and two line ends.
 _ELEMENT_BYTES_MIN = 6
 
@@ -53,6 +55,7 @@ class Session:
         "created_ms",
         "db",
         "direct",
+        "effects_to",
         "engine",
         "front",
         "hung_up",
@@ -96,6 +99,8 @@ class Session:
         # under the engine's lock.
         self.hung_up: Callable[[], None] | None = None
         self.is_script = False
+        # Who is sent what its commands change; a script can choose (redis.set_repl).
+        self.effects_to = EFFECTS_TO_ALL
         # The calls of this client return at once: it is not to be kept waiting by CLIENT PAUSE.
         self.direct = False
         # Set by QUIT and CLIENT KILL: the front closes once it has sent the reply.

@@ -115,7 +115,7 @@ def setter(session: Session, execute: Execute | None = None) -> Setter:
             now = clock()
             db = session.db
             if (
-                now < engine.fast_until
+                now < engine.write_until
                 and 0 <= ttl_ms < _TTL_MS_MAX
                 and db.sizes is None
                 and not db.waiters
@@ -163,7 +163,7 @@ def msetter(session: Session) -> MultiSetter:
             now = clock()
             db = session.db
             if (
-                now >= engine.fast_until
+                now >= engine.write_until
                 or session.special
                 or db.sizes is not None
                 or db.waiters
@@ -243,7 +243,7 @@ def runner(session: Session, name: bytes) -> Runner:
             elapsed = clock() - now
             stat = stats.commands.get(display)
             if stat is None or elapsed >= engine.notable_seconds:
-                engine.ended(session, row, words(first, second, third, *rest), now)
+                engine.ended(session, row, words(first, second, third, *rest), now, reply=reply)
             else:
                 times = stat.times
                 times.append(elapsed)

@@ -12,6 +12,7 @@ from cacheapp.engine.arguments import parse_int, parse_timeout_ms
 from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError, wrong_arity
 from cacheapp.engine.keyspecs import key_at, keys_counted_at
 from cacheapp.engine.popping import multiple_pop_arguments, pop_or_wait
+from cacheapp.engine.propagation import instead
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Reply
 from cacheapp.engine.session import Session
@@ -74,8 +75,15 @@ def lmpop(ctx: Session, numkeys: bytes, *arguments: bytes) -> Reply:
     for key in keys:
         value = ctx.db.edit(key, LIST)
         if value is not None:
-            return [key, _take(ctx, key, value, count, left=end == _LEFT)]
+            return _take_many(ctx, key, value, count, left=end == _LEFT)
     return NULL_ARRAY
+
+
+def _take_many(ctx: Session, key: bytes, value: deque[bytes], count: int, *, left: bool) -> Reply:
+    """The key, and `count` elements of its list; they go out as the plain command's."""
+    elements = _take(ctx, key, value, count, left=left)
+    instead(ctx, b"LPOP" if left else b"RPOP", key, b"%d" % len(elements))
+    return [key, elements]
 
 
 @command(
@@ -88,7 +96,7 @@ def blmpop(ctx: Session, timeout: bytes, numkeys: bytes, *arguments: bytes) -> R
 
     def attempt(session: Session, key: bytes) -> Reply:
         value = session.db.peek(key)
-        return [key, _take(session, key, value, count, left=end == _LEFT)]
+        return _take_many(session, key, value, count, left=end == _LEFT)
 
     return pop_or_wait(ctx, keys, LIST, attempt, parse_timeout_ms(timeout))
 
@@ -161,6 +169,7 @@ def _blocking_pop(ctx: Session, arguments: tuple[bytes, ...], *, left: bool) -> 
     *keys, timeout = arguments
 
     def attempt(session: Session, key: bytes) -> Reply:
+        instead(session, b"LPOP" if left else b"RPOP", key)
         return [key, *_take(session, key, session.db.peek(key), 1, left=left)]
 
     return pop_or_wait(ctx, keys, LIST, attempt, parse_timeout_ms(timeout))
@@ -176,7 +185,8 @@ def blmove(
 ) -> Reply:
     from_left, to_left = _is_left(origin), _is_left(end)
     timeout_ms = parse_timeout_ms(timeout)
-    return _blocking_move(ctx, source, target, from_left, to_left, timeout_ms)
+    plain = [b"LMOVE", source, target, origin, end]
+    return _blocking_move(ctx, plain, from_left, to_left, timeout_ms)
 
 
 @command(
@@ -185,16 +195,23 @@ def blmove(
     summary="Waits for the last element of a list, then takes it to the front of another.",
 )  # fmt: skip
 def brpoplpush(ctx: Session, source: bytes, target: bytes, timeout: bytes) -> Reply:
-    return _blocking_move(ctx, source, target, False, True, parse_timeout_ms(timeout))
+    plain = [b"RPOPLPUSH", source, target]
+    return _blocking_move(ctx, plain, False, True, parse_timeout_ms(timeout))
 
 
 def _blocking_move(
-    ctx: Session, source: bytes, target: bytes, from_left: bool, to_left: bool, timeout_ms: int
+    ctx: Session, plain: list[bytes], from_left: bool, to_left: bool, timeout_ms: int
 ) -> Reply:
-    def attempt(session: Session, key: bytes) -> Reply:
-        return _move(session, key, target, from_left=from_left, to_left=to_left)
+    """Do what the command `plain` does, or wait until it can be done."""
+    source, target = plain[1:3]
 
-    moved = _move(ctx, source, target, from_left=from_left, to_left=to_left)
+    def attempt(session: Session, key: bytes) -> Reply:
+        moved = _move(session, key, target, from_left=from_left, to_left=to_left)
+        if moved is not None:
+            instead(session, *plain)
+        return moved
+
+    moved = attempt(ctx, source)
     if moved is not None:
         return moved
     return ctx.engine.waiters.wait(

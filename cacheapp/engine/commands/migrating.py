@@ -13,6 +13,7 @@ from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import SYNTAX, CommandError, unknown_command
 from cacheapp.engine.keyspecs import Range, key_at, keys_after
 from cacheapp.engine.persistence.payloads import dump_value
+from cacheapp.engine.propagation import instead
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply, Status
 from cacheapp.engine.session import Session
@@ -72,11 +73,15 @@ def migrate(
         failed, replies = error, error.replies
     refusals = [line for line in replies[: len(opening)] if line.startswith(b"-")]
     welcome = not refusals
+    gone: list[bytes] = []
     for name, line in zip(keys, replies[len(opening) :], strict=False):
         if line.startswith(b"-"):
             refusals.append(line)
         elif welcome and not chosen.keep:
             db.delete(name)
+            gone.append(name)
+    if gone:
+        instead(ctx, b"DEL", *gone)
     if refusals:
         shown = refusals[0][1:].decode("utf-8", "surrogateescape")
         raise CommandError(f"ERR Target instance replied with error: {shown}")

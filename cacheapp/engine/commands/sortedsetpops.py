@@ -11,6 +11,7 @@ from cacheapp.engine.blocking import Attempt
 from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError
 from cacheapp.engine.keyspecs import keys_counted_at
 from cacheapp.engine.popping import multiple_pop_arguments, pop_or_wait
+from cacheapp.engine.propagation import instead
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Pairs, Reply
 from cacheapp.engine.session import Session
@@ -71,8 +72,15 @@ def zmpop(ctx: Session, numkeys: bytes, *arguments: bytes) -> Reply:
     keys, end, count = multiple_pop_arguments(numkeys, arguments, (_MIN, _MAX))
     for key in keys:
         if ctx.db.edit(key, SortedSet) is not None:
-            return [key, _take(ctx, key, count, end)]
+            return _take_many(ctx, key, count, end)
     return NULL_ARRAY
+
+
+def _take_many(ctx: Session, key: bytes, count: int, end: bytes) -> Reply:
+    """The key, and `count` entries of its sorted set; they go out as the plain command's."""
+    entries = _take(ctx, key, count, end)
+    instead(ctx, b"ZPOP" + end, key, b"%d" % len(entries))
+    return [key, entries]
 
 
 @command(
@@ -85,7 +93,7 @@ def bzmpop(ctx: Session, timeout: bytes, numkeys: bytes, *arguments: bytes) -> R
     keys, end, count = multiple_pop_arguments(numkeys, arguments, (_MIN, _MAX))
 
     def attempt(session: Session, key: bytes) -> Reply:
-        return [key, _take(session, key, count, end)]
+        return _take_many(session, key, count, end)
 
     return pop_or_wait(ctx, keys, SortedSet, attempt, parse_timeout_ms(timeout))
 
@@ -112,6 +120,7 @@ def bzpopmax(ctx: Session, *arguments: bytes) -> Reply:
 
 def _attempt(end: bytes) -> Attempt:
     def attempt(session: Session, key: bytes) -> Reply:
+        instead(session, b"ZPOP" + end, key)
         return [key, *_take(session, key, 1, end)[0]]
 
     return attempt

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from cacheapp.engine.arguments import INT64_MAX, parse_int
 from cacheapp.engine.errors import SYNTAX, CommandError, wrong_subcommand_arity
+from cacheapp.engine.propagation import prevent
 from cacheapp.engine.registry import command, container
 from cacheapp.engine.replies import NULL_ARRAY, OK, Reply, help_reply
 from cacheapp.engine.session import Session
+from cacheapp.engine.streameffects import claimed, moved
 from cacheapp.engine.streamids import (
     no_group,
     no_group_in_stream,
@@ -348,15 +350,20 @@ def xclaim(
     now_ms = ctx.engine.now_ms
     numbers = _leading_ids(arguments)
     claim = _claim_options(arguments[len(numbers) :], now_ms)
+    prevent(ctx)
+    unsaid = claim.last_id > group.last_id
     group.last_id = max(group.last_id, claim.last_id)
     _seen(group, consumer_name, now_ms)
     replies: list[Reply] = []
     for number in numbers:
         row = stream.row(number)
-        if row is None:
-            group.forget(number)
-            continue
         pending = group.pending.get(number)
+        if row is None:
+            if pending is not None:
+                claimed(ctx, key, name, group, number, pending)
+                unsaid = False
+                group.forget(number)
+            continue
         if pending is None:
             if not claim.force:
                 continue
@@ -374,6 +381,10 @@ def xclaim(
         elif not claim.only_ids:
             pending.deliveries += 1
         replies.append(format_id(number) if claim.only_ids else row)
+        claimed(ctx, key, name, group, number, pending)
+        unsaid = False
+    if unsaid:
+        moved(ctx, key, name, group)
     ctx.db.noted(key)
     return replies
 
@@ -415,6 +426,7 @@ def xautoclaim(
         looks -= 1
         row = stream.row(number)
         if row is None:
+            claimed(ctx, key, name, group, number, pending)
             group.forget(number)
             deleted.append(format_id(number))
         elif not idle_ms or now_ms - pending.delivered_ms >= idle_ms:
@@ -424,5 +436,7 @@ def xautoclaim(
             pending.delivered_ms = now_ms
             pending.deliveries += not only_ids
             replies.append(format_id(number) if only_ids else row)
+            claimed(ctx, key, name, group, number, pending)
+    prevent(ctx)
     ctx.db.noted(key)
     return [format_id(cursor), replies, deleted]

@@ -17,9 +17,11 @@ from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.blocking import Attempt
 from cacheapp.engine.errors import SYNTAX, CommandError
 from cacheapp.engine.keyspecs import Range, keys_after
+from cacheapp.engine.propagation import also, prevent
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, Reply
 from cacheapp.engine.session import Session
+from cacheapp.engine.streameffects import claimed, moved
 from cacheapp.engine.streamids import no_group, parse_block_ms, parse_id
 from cacheapp.engine.structures.stream import ID_MAX, Row, Stream, format_id
 from cacheapp.engine.structures.streamgroup import Consumer, Group
@@ -127,6 +129,7 @@ def _attempt_read(reading: _Reading, starts: dict[int, int]) -> Attempt:
     "until a message is available otherwise.",
 )  # fmt: skip
 def xreadgroup(ctx: Session, *arguments: bytes) -> Reply:
+    prevent(ctx)
     reading = _parse(ctx, "XREADGROUP", arguments)
     if reading.group is None:
         raise CommandError(_NO_GROUP_OPTION)
@@ -142,11 +145,11 @@ def xreadgroup(ctx: Session, *arguments: bytes) -> Reply:
             if (asking := group.consumers.get(reading.consumer)) is not None:
                 asking.seen_ms = ctx.engine.now_ms
             continue
-        consumer = _consumer(ctx, key, group, reading.consumer)
         if start != _NEW:
+            consumer = _consumer(ctx, reading, key, group)
             rows = _history(ctx, stream, consumer, start + 1, reading.count)
         else:
-            rows = _give_new(ctx, stream, group, consumer, reading.count, reading.acknowledged)
+            rows = _give_new(ctx, reading, key, reading.count)
         ctx.db.noted(key)
         found.append((key, rows))
     if found:
@@ -167,20 +170,26 @@ def _start_in_group(ctx: Session, reading: _Reading, key: bytes, raw: bytes) -> 
     return _NEW if raw == b">" else parse_id(raw)
 
 
-def _consumer(ctx: Session, key: bytes, group: Group, name: bytes) -> Consumer:
-    """The consumer `name`, made if there is none, and seen now."""
+def _consumer(ctx: Session, reading: _Reading, key: bytes, group: Group) -> Consumer:
+    """The consumer who reads, made if there is none, and seen now."""
+    name = reading.consumer
     consumer = group.consumers.get(name)
     if consumer is None:
         consumer = group.consumers[name] = Consumer(name, ctx.engine.now_ms)
         ctx.db.noted(key, b"xgroup-createconsumer")
+        if reading.acknowledged:
+            assert reading.group is not None
+            also(ctx, b"XGROUP", b"CREATECONSUMER", key, reading.group, name)
     consumer.seen_ms = ctx.engine.now_ms
     return consumer
 
 
-def _give_new(
-    ctx: Session, stream: Stream, group: Group, consumer: Consumer, count: int, acknowledged: bool
-) -> list[Row]:
-    """Entries that the group has not read, which from now on are pending for `consumer`."""
+def _give_new(ctx: Session, reading: _Reading, key: bytes, count: int) -> list[Row]:
+    """Entries that the group has not read, which from now on are pending for its consumer."""
+    assert reading.group is not None
+    stream: Stream = ctx.db.peek(key)
+    group = stream.groups[reading.group]
+    consumer = _consumer(ctx, reading, key, group)
     rows: list[Row] = []
     now_ms = ctx.engine.now_ms
     for node, position in stream.walk(group.last_id + 1):
@@ -191,11 +200,14 @@ def _give_new(
             group.entries_read = stream.entries_until(number)
         group.last_id = number
         rows.append(node.row(position))
-        if not acknowledged:
-            group.give(number, consumer, now_ms)
+        if not reading.acknowledged:
+            pending = group.give(number, consumer, now_ms)
             consumer.active_ms = now_ms
+            claimed(ctx, key, reading.group, group, number, pending)
         if len(rows) == count:
             break
+    if rows and reading.acknowledged:
+        moved(ctx, key, reading.group, group)
     return rows
 
 
@@ -229,8 +241,7 @@ def _attempt_group(reading: _Reading, group_name: bytes) -> Attempt:
             raise CommandError(_GROUP_GONE)
         if not _is_news(reading, key, stream) or stream.last_id <= group.last_id:
             return None
-        consumer = _consumer(session, key, group, reading.consumer)
-        rows = _give_new(session, stream, group, consumer, count, reading.acknowledged)
+        rows = _give_new(session, reading, key, count)
         session.db.noted(key)
         return _by_key(session, [(key, rows)])
 

@@ -93,6 +93,7 @@ class Bridge:
         session.user = caller.user
         session.name = caller.name
         session.protocol = 2
+        session.effects_to = _REPLICATION_ALL
         session.restricted = caller.restricted
         self._caller = caller
         self._read_only = read_only
@@ -328,10 +329,12 @@ class Bridge:
     def _set_repl(self, *args: Any) -> None:
         if len(args) != 1:
             raise self._fail("ERR redis.set_repl() requires two arguments.")
-        if not 0 <= _number(args[0]) <= _REPLICATION_ALL:
+        targets = _number(args[0])
+        if not 0 <= targets <= _REPLICATION_ALL:
             raise self._fail(
                 "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."
             )
+        self._session.effects_to = int(targets)
 
     def _acl_check_cmd(self, *args: Any) -> bool:
         """Whether the script's user may run a command with these arguments."""

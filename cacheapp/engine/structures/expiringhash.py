@@ -68,12 +68,13 @@ class ExpiringHash(Hash):
         """Whether the deadline of `field` has passed."""
         return 0 < self._deadlines.get(field, 0) < now_ms
 
-    def remove_due(self, now_ms: int, fields_max: int) -> int:
-        """Take away the fields whose deadline has passed, the longest due first; how many."""
-        removed = 0
-        while removed < fields_max and 0 < self.next_due_ms() < now_ms:
-            self.remove(self._order[0][1])
-            removed += 1
+    def remove_due(self, now_ms: int, fields_max: int) -> list[bytes]:
+        """Take away the fields whose deadline has passed, the longest due first; which ones."""
+        removed: list[bytes] = []
+        while len(removed) < fields_max and 0 < self.next_due_ms() < now_ms:
+            field = self._order[0][1]
+            self.remove(field)
+            removed.append(field)
         return removed
 
     def alive(self, now_ms: int) -> Hash:
