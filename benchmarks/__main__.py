@@ -22,10 +22,11 @@ from benchmarks.settings import configure
 
 PARTS = (
     "engine", "redis", "clients", "commands", "asyncio", "scripts", "streams", "expiry", "memory",
-    "account", "server", "eviction", "channels",
+    "account", "server", "eviction", "channels", "sessions", "sessions-redis", "ratelimit",
+    "ratelimit-redis",
 )  # fmt: skip
 # Parts that compare with a redis-server.
-ON_REDIS = ("redis", "server")
+ON_REDIS = ("redis", "server", "sessions-redis", "ratelimit-redis")
 # What `--quick` leaves out: minutes, where the others take seconds.
 LONG = ("eviction", "memory", "account")
 
@@ -74,7 +75,9 @@ def parts(
         eviction,
         expiry,
         memory,
+        ratelimits,
         scripts,
+        sessions,
         streams,
     )
     from benchmarks import server as front
@@ -92,6 +95,10 @@ def parts(
         "account": account.rows,
         "server": lambda: front.measure(url or "", quick=quick),
         "channels": lambda: channels.measure(url, quick=quick),
+        "sessions": lambda: sessions.on_engine(quick=quick),
+        "sessions-redis": lambda: sessions.on_redis(quick=quick),
+        "ratelimit": lambda: ratelimits.on_engine(quick=quick),
+        "ratelimit-redis": lambda: ratelimits.on_redis(url or "", quick=quick),
         "eviction": lambda: eviction.rows(eviction.measure(recorded, quick=quick)),
     }
 

@@ -25,7 +25,8 @@ def configure(redis_url: str | None) -> None:
     settings.configure(
         CACHES=caches,
         SECRET_KEY="benchmarks-only",
-        INSTALLED_APPS=["cacheapp"],
+        INSTALLED_APPS=["cacheapp", "django.contrib.contenttypes", "django.contrib.auth"],
+        ALLOWED_HOSTS=["testserver"],
         USE_TZ=True,
     )
     django.setup()

@@ -77,22 +77,24 @@ def fields_setter(session: Session) -> FieldsSetter:
             if type(held) is not Hash:
                 return None
             engine.epoch += 1
-            if len(pairs) == 2:
-                held.put(pairs[0], pairs[1], limits[_LISTPACK_ENTRIES], limits[_LISTPACK_VALUE])
-            elif pairs:
-                held.put_many(pairs, limits[_LISTPACK_ENTRIES], limits[_LISTPACK_VALUE])
-            if not deadline:
-                db.volatile += 1
-            db.deadlines[slot] = int(now * 1000) + ttl_ms
-            db.accesses[slot] = now
-            if db.sizes is None:
-                engine.dirty += 1
-                if db.watchers:
-                    db.touch_watchers_of(key)
-            else:
-                db.changed(key)
+            try:
+                if len(pairs) == 2:
+                    held.put(pairs[0], pairs[1], limits[_LISTPACK_ENTRIES], limits[_LISTPACK_VALUE])
+                elif pairs:
+                    held.put_many(pairs, limits[_LISTPACK_ENTRIES], limits[_LISTPACK_VALUE])
+                if not deadline:
+                    db.volatile += 1
+                db.deadlines[slot] = int(now * 1000) + ttl_ms
+                db.accesses[slot] = now
+                if db.sizes is None:
+                    engine.dirty += 1
+                    if db.watchers:
+                        db.touch_watchers_of(key)
+                else:
+                    db.changed(key)
+            finally:
+                engine.epoch += 1
             stats.native_scripts += 1
-            engine.epoch += 1
             return True
         finally:
             release()

@@ -94,27 +94,31 @@ def updater(session: Session, otherwise: Callable[..., Any]) -> Callable[..., An
     It is one command, and returns what the script's function does. While the engine is at rest it
     goes to the columns itself, as `shortcuts` do; else it hands the call to `otherwise`.
     """
-    engine = session.engine
+    engine, limits = session.engine, session.engine.config.values
     clock, stats = engine.clock.time, engine.stats
     acquire, release = engine.lock.acquire, engine.lock.release
 
     def update(script: Any, key: bytes, arguments: Sequence[Any]) -> Any:
         acquire()
         try:
-            now = clock()
-            db = session.db
+            now, db = clock(), session.db
             if (
                 now < engine.write_until
-                and db.sizes is None
-                and not (db.waiters or session.special)
+                and not session.special
+                and not db.waiters
+                and (db.sizes is None or engine.used_bytes <= limits["maxmemory"])
             ):
-                slot, held = db.slots.get(key), None
-                if slot is not None:
+                now_us = int(now * 1_000_000)
+                now_ms = now_us // 1000
+                slot = db.slots.get(key)
+                if slot is None:
+                    held, deadline = None, 0
+                else:
                     held, deadline = db.values[slot], db.deadlines[slot]
-                    if deadline and deadline < now * 1000.0:
+                    if 0 < deadline < now_ms:
                         held = None
                 if held is None or type(held) is bytes:
-                    result, value, ttl_ms = script.update(held, int(now * 1_000_000), arguments)
+                    result, value, ttl_ms = script.update(held, now_us, arguments)
                     stats.native_scripts += 1
                     if value is None:
                         return result
@@ -125,12 +129,15 @@ def updater(session: Session, otherwise: Callable[..., Any]) -> Callable[..., An
                         else:
                             db.values[slot] = value
                             db.accesses[slot] = now
-                        if not db.deadlines[slot]:
+                        if not deadline:
                             db.volatile += 1
-                        db.deadlines[slot] = int(now * 1000) + ttl_ms
-                        engine.dirty += 1
-                        if db.watchers:
-                            db.touch_watchers_of(key)
+                        db.deadlines[slot] = now_ms + ttl_ms
+                        if db.sizes is None:
+                            engine.dirty += 1
+                            if db.watchers:
+                                db.touch_watchers_of(key)
+                        else:
+                            db.changed(key)
                     finally:
                         engine.epoch += 1
                     return result

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
+from struct import Struct
 from types import MappingProxyType
 from typing import Final
 
@@ -43,13 +44,13 @@ Report = Callable[[Sequence[float], int, int, int, int], tuple[int, float, float
 class Algorithm:
     """A script, how to read its reply, the letter that its keys carry, and its highest limit.
 
-    ``width`` is the number of doubles that it keeps for each rate.
+    ``doubles`` are those that it keeps for each rate.
     """
 
     name: str
     letter: str
     script: Script
-    width: int
+    doubles: Struct
     report: Report
     limit_max: int = 10**9
 
@@ -122,30 +123,36 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = MappingProxyType(
                 "sliding-window",
                 "w",
                 Script.load(_LUA / "sliding_window.lua", update=natives.sliding_window),
-                3,
+                Struct("<ddd"),
                 _sliding_window,
             ),
             Algorithm(
                 "sliding-log",
                 "l",
                 Script.load(_LUA / "sliding_log.lua", native=natives.sliding_log),
-                3,
+                Struct("<ddd"),
                 _sliding_log,
                 LOG_LIMIT_MAX,
             ),
-            Algorithm("gcra", "g", Script.load(_LUA / "gcra.lua", update=natives.gcra), 1, _gcra),
+            Algorithm(
+                "gcra",
+                "g",
+                Script.load(_LUA / "gcra.lua", update=natives.gcra),
+                Struct("<d"),
+                _gcra,
+            ),
             Algorithm(
                 "token-bucket",
                 "t",
                 Script.load(_LUA / "token_bucket.lua", update=natives.token_bucket),
-                2,
+                Struct("<dd"),
                 _token_bucket,
             ),
             Algorithm(
                 "fixed-window",
                 "f",
                 Script.load(_LUA / "fixed_window.lua", update=natives.fixed_window),
-                2,
+                Struct("<dd"),
                 _fixed_window,
             ),
         )

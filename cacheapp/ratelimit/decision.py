@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from struct import unpack_from
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
+
+from cacheapp.ratelimit.rates import Rate, policies
 
 if TYPE_CHECKING:
     from cacheapp.ratelimit.limiter import Limiter
-    from cacheapp.ratelimit.rates import Rate
 
 #: Where a decision comes from: the server; this process's memory of a refusal; what the rule says
 #: for an outage; or nowhere, because the client is exempt.
@@ -30,11 +31,16 @@ class Decision:
     """Whether a request is admitted, and why. True in a boolean context where it is.
 
     Made on a hot path, so it keeps what the script returned; what is left of each rate is computed
-    when it is asked for. ``state`` is empty where no server was asked.
+    when it is asked for. ``reply`` is whether it was admitted, the time (us), and the state, which
+    is empty where no server was asked.
     """
 
-    __slots__ = ("_known_wait_s", "allowed", "cost", "key", "limiter", "now_us", "rates", "source",
-                 "state")  # fmt: skip
+    __slots__ = ("cost", "key", "limiter", "rates", "reply")
+
+    #: Where it comes from; see above.
+    source = SERVER
+    # The wait where there is no state to compute it from.
+    known_wait_s = 0.0
 
     def __init__(
         self,
@@ -43,19 +49,20 @@ class Decision:
         cost: int,
         rates: tuple[Rate, ...],
         reply: tuple[int, int, bytes],
-        source: str = SERVER,
-        known_wait_s: float = 0.0,
     ) -> None:
         self.limiter = limiter
         self.key = key
         self.cost = cost
         self.rates = rates
-        self.allowed, self.now_us, self.state = reply
-        self.source = source
-        self._known_wait_s = known_wait_s
+        self.reply = reply
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it was admitted."""
+        return bool(self.reply[0])
 
     def __bool__(self) -> bool:
-        return bool(self.allowed)
+        return bool(self.reply[0])
 
     def __repr__(self) -> str:
         verdict = "allowed" if self.allowed else f"refused for {self.retry_after_s:.3f} s"
@@ -67,23 +74,50 @@ class Decision:
         return self.limiter.name
 
     @property
+    def policies(self) -> tuple[tuple[str, str], ...]:
+        """The name of each rate, and what ``RateLimit-Policy`` says of it."""
+        limiter = self.limiter
+        return limiter.policies if self.rates is limiter.rates else policies(self.rule, self.rates)
+
+    def reports(self) -> list[tuple[int, float, float]]:
+        """What is left of each rate, and the microseconds until all is back, and to wait."""
+        _, now_us, state = self.reply
+        algorithm, cost = self.limiter.algorithm, self.cost
+        report = algorithm.report
+        return [
+            report(kept, now_us, rate.limit, rate.period_s * 1_000_000, cost)
+            for kept, rate in zip(algorithm.doubles.iter_unpack(state), self.rates, strict=False)
+        ]
+
+    def fields(self) -> tuple[str, str]:
+        """What ``RateLimit-Policy`` and ``RateLimit`` say of it; empty where it is not known."""
+        limiter, rates = self.limiter, self.rates
+        _, now_us, state = self.reply
+        if len(rates) == 1 and rates is limiter.rates and state:
+            # One rate, the usual case, written out: it is on the way of every answer.
+            algorithm, rate = limiter.algorithm, rates[0]
+            ((name, policy),) = limiter.policies
+            remaining, back_us, _ = algorithm.report(
+                algorithm.doubles.unpack(state), now_us, rate.limit, rate.period_s * 1_000_000,
+                self.cost,
+            )  # fmt: skip
+            return policy, f'"{name}";r={remaining};t={ceil(back_us / 1e6)}'
+        items = [
+            (policy, f'"{name}";r={remaining};t={ceil(back_us / 1e6)}')
+            for (name, policy), (remaining, back_us, _) in zip(
+                self.policies, self.reports(), strict=False
+            )
+        ]
+        return ", ".join(policy for policy, _ in items), ", ".join(limit for _, limit in items)
+
+    @property
     def states(self) -> tuple[RateState, ...]:
         """What is left of each rate; empty where it is not known."""
-        algorithm, found = self.limiter.algorithm, []
-        if not self.state:
-            return ()
-        for number, rate in enumerate(self.rates):
-            offset = 8 * algorithm.width * number
-            remaining, back_us, wait_us = algorithm.report(
-                unpack_from(f"<{algorithm.width}d", self.state, offset),
-                self.now_us,
-                rate.limit,
-                rate.period_s * 1_000_000,
-                self.cost,
-            )
-            wait_s = 0.0 if self.allowed else wait_us / 1_000_000
-            found.append(RateState(rate, remaining, back_us / 1_000_000, wait_s))
-        return tuple(found)
+        allowed = self.allowed
+        return tuple(
+            RateState(rate, remaining, back_us / 1e6, 0.0 if allowed else wait_us / 1e6)
+            for rate, (remaining, back_us, wait_us) in zip(self.rates, self.reports(), strict=False)
+        )
 
     @property
     def violated(self) -> tuple[Rate, ...]:
@@ -91,13 +125,39 @@ class Decision:
         return tuple(state.rate for state in self.states if state.wait_s > 0)
 
     @property
+    def violated_policies(self) -> list[str]:
+        """Their names; the rule's where it is not known."""
+        pairs = zip(self.policies, self.states, strict=False)
+        return [name for (name, _), state in pairs if state.wait_s > 0] or [self.rule]
+
+    @property
     def retry_after_s(self) -> float:
         """Seconds after which the same request would be admitted if nothing else came."""
         if self.allowed:
             return 0.0
-        return max((state.wait_s for state in self.states), default=self._known_wait_s)
+        return max((state.wait_s for state in self.states), default=self.known_wait_s)
 
     @property
     def remaining(self) -> int | None:
         """The least that is left of any rate, or None where it is not known."""
         return min((state.remaining for state in self.states), default=None)
+
+
+class OwnDecision(Decision):
+    """One that this process made without asking the server, or in its place."""
+
+    __slots__ = ("known_wait_s", "source")
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        key: bytes,
+        cost: int,
+        rates: tuple[Rate, ...],
+        reply: tuple[int, int, bytes],
+        source: str,
+        known_wait_s: float = 0.0,
+    ) -> None:
+        super().__init__(limiter, key, cost, rates, reply)
+        self.source = source
+        self.known_wait_s = known_wait_s

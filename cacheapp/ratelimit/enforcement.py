@@ -14,7 +14,6 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from cacheapp.ratelimit.counters import counter_of
 from cacheapp.ratelimit.decision import MEMO, OUTAGE, Decision
 from cacheapp.ratelimit.rules import Rule, effective_rates
 from cacheapp.ratelimit.signals import request_limited
@@ -28,6 +27,8 @@ def check(rule: Rule, request: HttpRequest) -> Decision | None:
     """Charge ``request`` to ``rule``; None where it is exempt. Nothing here awaits."""
     if rule.is_plain:
         identity, cost, rates = rule.key(request, False), rule.cost, None
+        if identity.__class__ is not str:
+            _not_awaitable(rule, identity)
     else:
         steps = _particulars(rule, request, is_async=False)
         try:
@@ -40,11 +41,11 @@ def check(rule: Rule, request: HttpRequest) -> Decision | None:
             identity, cost, rates = stop.value
     limiter = rule.limiter
     if cost:
-        decision = limiter.check(_not_awaitable(rule, identity), cost, rates=rates)
+        decision = limiter.check(identity, cost, rates=rates)
     else:
-        decision = limiter.peek(_not_awaitable(rule, identity), rates=rates)
+        decision = limiter.peek(identity, rates=rates)
     _record(request, rule, decision, identity)
-    if not decision.allowed:
+    if not decision.reply[0]:
         request_limited.send(Rule, request=request, rule=rule, decision=decision)
     return decision
 
@@ -92,25 +93,27 @@ def _not_awaitable(rule: Rule, found: Any) -> Any:
 
 
 def _record(request: Any, rule: Rule, decision: Decision, identity: str) -> None:
-    counter = counter_of(rule.name)
-    if decision.source == OUTAGE:
-        counter.outage += 1
-    if decision.allowed:
+    counter, held, allowed = rule.counter, request.__dict__, decision.reply[0]
+    if allowed:
         counter.allowed += 1
     else:
         counter.refused += 1
         if decision.source == MEMO:
             counter.memo += 1
-        if not rule.dry_run:
-            request.limited = True
-    request.__dict__.setdefault("limited", False)
-    applied: list[Applied] = request.__dict__.setdefault("_ratelimits", [])
-    applied.append((rule, decision, identity))
+    if decision.source == OUTAGE:
+        counter.outage += 1
+    if "_ratelimits" in held:
+        held["_ratelimits"].append((rule, decision, identity))
+    else:
+        held["_ratelimits"] = [(rule, decision, identity)]
+        held["limited"] = False
+    if not allowed and not rule.dry_run:
+        held["limited"] = True
 
 
 def refuses(rule: Rule, decision: Decision | None) -> bool:
     """Whether the request ends here."""
-    return not (decision is None or decision.allowed or rule.dry_run or not rule.block)
+    return decision is not None and not decision.reply[0] and rule.refuses
 
 
 def applied_to(request: HttpRequest) -> list[Applied]:

@@ -15,46 +15,39 @@ from time import time
 from django.http.response import ResponseHeaders
 
 from cacheapp.ratelimit.decision import Decision, RateState
-from cacheapp.ratelimit.rates import Rate
 
 #: Policies that are named in one answer.
 POLICIES_MAX = 16
-
-
-def policy_name(decision: Decision, rate: Rate) -> str:
-    """Return the name of one rate: the rule's, with the period where it has several."""
-    if len(decision.rates) == 1:
-        return decision.rule
-    return f"{decision.rule}-{str(rate).partition('/')[2]}"
 
 
 def add_headers(
     headers: ResponseHeaders, decisions: Sequence[Decision], *, x_headers: bool
 ) -> None:
     """Add what ``decisions`` say to ``headers``; one without a server's word adds nothing."""
-    policies, limits, nearest = [], [], None
-    for decision in decisions[:POLICIES_MAX]:
-        for state in decision.states:
-            name, rate = policy_name(decision, state.rate), state.rate
-            policies.append(f'"{name}";q={rate.limit};w={rate.period_s}')
-            limits.append(f'"{name}";r={state.remaining};t={ceil(state.reset_s)}')
-            if nearest is None or state.remaining < nearest.remaining:
-                nearest = state
-    _append(headers, "RateLimit-Policy", policies)
-    _append(headers, "RateLimit", limits)
-    if x_headers and nearest is not None:
-        _add_x_headers(headers, nearest)
+    fields = [decision.fields() for decision in decisions[:POLICIES_MAX] if decision.reply[2]]
+    if not fields:
+        return
+    policy, limit = fields[0]
+    if len(fields) > 1:
+        policy, limit = (", ".join(texts) for texts in zip(*fields, strict=True))
+    # The dict behind it: its methods would look for line breaks in what we have just made, and
+    # these two are on every answer. What another rule's decorator said stays in front.
+    store = headers._store
+    if "ratelimit" in store:
+        policy, limit = (
+            f"{headers.get('RateLimit-Policy')}, {policy}",
+            f"{headers['RateLimit']}, {limit}",
+        )
+    store["ratelimit-policy"] = ("RateLimit-Policy", policy)
+    store["ratelimit"] = ("RateLimit", limit)
+    if x_headers:
+        states = [state for decision in decisions for state in decision.states]
+        _add_x_headers(headers, min(states, key=lambda state: state.remaining))
 
 
 def add_retry_after(headers: ResponseHeaders, decision: Decision) -> None:
     """Add ``Retry-After`` in whole seconds, at least one."""
     headers["Retry-After"] = str(max(1, ceil(decision.retry_after_s)))
-
-
-def _append(headers: ResponseHeaders, name: str, items: list[str]) -> None:
-    if items:
-        held = headers.get(name)
-        headers[name] = ", ".join([held, *items] if held else items)
 
 
 def _add_x_headers(headers: ResponseHeaders, state: RateState) -> None:

@@ -26,8 +26,8 @@ from django.core.exceptions import ImproperlyConfigured
 from cacheapp.cache.servers import SERVER_ERRORS, server_of
 from cacheapp.clients.factory import get_client
 from cacheapp.ratelimit.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
-from cacheapp.ratelimit.decision import LOCAL, MEMO, OUTAGE, Decision
-from cacheapp.ratelimit.rates import Rate, parse_rates
+from cacheapp.ratelimit.decision import LOCAL, MEMO, OUTAGE, Decision, OwnDecision
+from cacheapp.ratelimit.rates import Rate, parse_rates, policies
 
 logger = logging.getLogger("cacheapp.ratelimit")
 
@@ -75,6 +75,8 @@ class Limiter:
         self.on_failure = on_failure
         self.memo_seconds = memo_seconds
         self.rates = self._checked(parse_rates(rates))
+        #: Their names, and what RateLimit-Policy says of them.
+        self.policies = policies(name, self.rates)
         self._arguments = _arguments(self.rates)
         self._is_closed = _admits_nothing(self.rates)
         # Whether the server did not answer when it was last asked.
@@ -130,13 +132,18 @@ class Limiter:
         in any case. ``rates`` stand in for the rule's own (a plan's). Raises ValueError for a cost
         that is no whole number; errors of the server follow ``on_failure``.
         """
-        if cost == 1 and rates is None and not force and not self._memo and not self._is_closed:
+        if cost == 1 and rates is None and not force:
             # What most calls come to, written out.
             key = self._keys.get(identity) or self.key(identity)
-            arguments = self._arguments
+            arguments, rates = self._arguments, self.rates
+            if key in self._memo or self._is_closed:
+                known = self._known(key, 1, rates)
+                if known is not None:
+                    return known
         else:
             key = self.key(identity, rates)
-            arguments = _arguments(rates or self.rates, _whole(cost), force)
+            rates = rates or self.rates
+            arguments = _arguments(rates, _whole(cost), force)
             known = None if force else self._known(key, cost, rates)
             if known is not None:
                 return known
@@ -148,7 +155,7 @@ class Limiter:
                 reply = server.run(script, (key,), arguments)
         except SERVER_ERRORS as error:
             return self._without_server(error, key, arguments, rates)
-        decision = Decision(self, key, cost, rates or self.rates, reply)
+        decision = Decision(self, key, cost, rates, reply)
         if not reply[0] or self._is_alone:
             self._noted(decision)
         return decision
@@ -166,7 +173,8 @@ class Limiter:
         if server.in_process:
             return self.check(identity, cost, rates=rates, force=force)
         key = self.key(identity, rates)
-        arguments = _arguments(rates or self.rates, _whole(cost), force)
+        rates = rates or self.rates
+        arguments = _arguments(rates, _whole(cost), force)
         known = None if force else self._known(key, cost, rates)
         if known is not None:
             return known
@@ -174,7 +182,7 @@ class Limiter:
             reply = await server.arun(self.algorithm.script, (key,), arguments)
         except SERVER_ERRORS as error:
             return self._without_server(error, key, arguments, rates)
-        decision = Decision(self, key, cost, rates or self.rates, reply)
+        decision = Decision(self, key, cost, rates, reply)
         if not reply[0] or self._is_alone:
             self._noted(decision)
         return decision
@@ -198,23 +206,22 @@ class Limiter:
                 self._memo.clear()
             self._memo[decision.key] = (monotonic() + wait_s, decision.cost)
 
-    def _known(self, key: bytes, cost: int, rates: tuple[Rate, ...] | None) -> Decision | None:
+    def _known(self, key: bytes, cost: int, rates: tuple[Rate, ...]) -> Decision | None:
         """What can be said without the server, or None.
 
         That is the refusal of a request at least as large as one refused a moment ago, and what
         rates of zero say.
         """
-        if cost > 0 and (self._is_closed if rates is None else _admits_nothing(rates)):
-            wait_s = float(max(rate.period_s for rate in rates or self.rates))
-        else:
-            entry = self._memo.get(key)
-            if entry is None or cost < entry[1]:
-                return None
+        entry = self._memo.get(key)
+        if entry is not None and cost >= entry[1]:
             wait_s = entry[0] - monotonic()
-            if wait_s <= 0:
-                self._memo.pop(key, None)
-                return None
-        return Decision(self, key, cost, rates or self.rates, _REFUSED, MEMO, wait_s)
+            if wait_s > 0:
+                return OwnDecision(self, key, cost, rates, _REFUSED, MEMO, wait_s)
+            self._memo.pop(key, None)
+        if cost > 0 and (self._is_closed if rates is self.rates else _admits_nothing(rates)):
+            wait_s = float(max(rate.period_s for rate in rates))
+            return OwnDecision(self, key, cost, rates, _REFUSED, MEMO, wait_s)
+        return None
 
     # Without the server
 
@@ -223,7 +230,7 @@ class Limiter:
         error: BaseException,
         key: bytes,
         arguments: tuple[int, ...],
-        rates: tuple[Rate, ...] | None,
+        rates: tuple[Rate, ...],
     ) -> Decision:
         if not self._is_alone:
             self._is_alone = True
@@ -234,9 +241,9 @@ class Limiter:
         cost = arguments[0]
         if self.on_failure == "local":
             reply = self.algorithm.script.run(_local_client(), (key,), arguments)
-            return Decision(self, key, cost, rates or self.rates, reply, LOCAL)
+            return OwnDecision(self, key, cost, rates, reply, LOCAL)
         reply, wait_s = (_ADMITTED, 0.0) if self.on_failure == "open" else (_REFUSED, CLOSED_WAIT_S)
-        return Decision(self, key, cost, rates or self.rates, reply, OUTAGE, wait_s)
+        return OwnDecision(self, key, cost, rates, reply, OUTAGE, wait_s)
 
     # Looking, giving back, forgetting
 
@@ -281,8 +288,10 @@ class Limiter:
 def _for_one(looked: Decision) -> Decision:
     """What a look says of a request of cost 1."""
     looked.cost = 1
-    if looked.state:
-        looked.allowed = looked.remaining != 0
+    admitted, now_us, state = looked.reply
+    if state:
+        admitted = int(looked.remaining != 0)
+        looked.reply = admitted, now_us, state
     return looked
 
 

@@ -56,20 +56,18 @@ class RateLimitMiddleware:
         if refused is not None:
             return refused
         response: HttpResponse = self.get_response(request)
-        applied = self._own(request)
         if self._charges_after:
-            enforcement.charge_after(request, response, applied)
-        return self._told(response, applied)
+            enforcement.charge_after(request, response, self._own(request))
+        return self._told(request, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponse:
         refused = await self._aapply(self._early, request)
         if refused is not None:
             return refused
         response: HttpResponse = await self.get_response(request)
-        applied = self._own(request)
         if self._charges_after:
-            await enforcement.acharge_after(request, response, applied)
-        return self._told(response, applied)
+            await enforcement.acharge_after(request, response, self._own(request))
+        return self._told(request, response)
 
     def _process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
         return self._apply(self._late, request)
@@ -81,7 +79,7 @@ class RateLimitMiddleware:
         for rule in rules_:
             if rule.matches(request):
                 decision = enforcement.check(rule, request)
-                if decision is not None and enforcement.refuses(rule, decision):
+                if enforcement.refuses(rule, decision):
                     return _refused(request)
         return None
 
@@ -89,7 +87,7 @@ class RateLimitMiddleware:
         for rule in rules_:
             if rule.matches(request):
                 decision = await enforcement.acheck(rule, request)
-                if decision is not None and enforcement.refuses(rule, decision):
+                if enforcement.refuses(rule, decision):
                     return _refused(request)
         return None
 
@@ -97,12 +95,17 @@ class RateLimitMiddleware:
         """What was applied here, and not by a decorator, which sees to its own."""
         return [entry for entry in enforcement.applied_to(request) if id(entry[0]) in self._mine]
 
-    def _told(self, response: HttpResponse, applied: list[enforcement.Applied]) -> HttpResponse:
+    def _told(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         # A refusal of ours has them all already.
-        told = response.status_code == 429 and "RateLimit" in response.headers
-        if applied and self._headers and not told:
-            decisions = [decision for rule, decision, _ in applied if not rule.dry_run]
-            add_headers(response.headers, decisions, x_headers=self._x_headers)
+        if self._headers and not (response.status_code == 429 and "RateLimit" in response.headers):
+            mine = self._mine
+            decisions = [
+                decision
+                for rule, decision, _ in enforcement.applied_to(request)
+                if id(rule) in mine and not rule.dry_run
+            ]
+            if decisions:
+                add_headers(response.headers, decisions, x_headers=self._x_headers)
         return response
 
 

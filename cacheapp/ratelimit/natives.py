@@ -16,6 +16,7 @@ Call = Callable[..., Any]
 Decided = tuple[tuple[int, int, bytes], bytes | None, int]
 
 _ONE, _TWO, _THREE = Struct("<d"), Struct("<dd"), Struct("<ddd")
+_pack, _unpack = _THREE.pack, _THREE.unpack
 
 
 def sliding_window(held: bytes | None, now_us: int, arguments: Sequence[Any]) -> Decided:
@@ -27,21 +28,22 @@ def sliding_window(held: bytes | None, now_us: int, arguments: Sequence[Any]) ->
     if held is None or len(held) != 24:
         index, current, previous = now_index, 0, 0
     else:
-        index, current, previous = _THREE.unpack(held)
+        index, current, previous = _unpack(held)
         if now_index > index:
             previous = current if now_index == index + 1 else 0
             index, current = now_index, 0
-    elapsed = now_us - index * period
-    if elapsed < 0:  # noqa: PLR1730 - no call on the hot path
-        elapsed = 0
-    admitted = previous * (1 - elapsed / period) + current + cost <= limit
-    if forced or (admitted and cost):
+    used = current
+    if previous:
+        elapsed = now_us - index * period
+        used += previous * (1 - elapsed / period) if elapsed > 0 else previous
+    admitted = used + cost <= limit
+    if (admitted and cost) or forced:
         current += cost
-        if current < 0:  # noqa: PLR1730
+        if current < 0:  # noqa: PLR1730 - no call on the hot path
             current = 0
-        state = _THREE.pack(index, current, previous)
-        return (admitted, now_us, state), state, int(2 * period - elapsed) // 1000 + 1
-    return (admitted, now_us, _THREE.pack(index, current, previous)), None, 0
+        state = _pack(index, current, previous)
+        return (admitted, now_us, state), state, period // 500
+    return (admitted, now_us, _pack(index, current, previous)), None, 0
 
 
 def _sliding_windows(held: bytes | None, now_us: int, arguments: Sequence[Any]) -> Decided:
@@ -59,16 +61,16 @@ def _sliding_windows(held: bytes | None, now_us: int, arguments: Sequence[Any]) 
                 previous = current if now_index == index + 1 else 0
                 index, current = now_index, 0
         elapsed = max(0, now_us - index * period)
-        used = previous * (1 - elapsed / period) + current
+        used = current + previous * (1 - elapsed / period)
         admitted = admitted and used + cost <= limit
         states.append((index, current, previous))
-        longest = max(longest, 2 * period - elapsed)
+        longest = max(longest, period)
     charged = forced or (admitted and cost != 0)
     state = b"".join(
         _THREE.pack(index, max(0, current + cost) if charged else current, previous)
         for index, current, previous in states
     )
-    return (admitted, now_us, state), state if charged else None, int(longest) // 1000 + 1
+    return (admitted, now_us, state), state if charged else None, longest // 500
 
 
 def fixed_window(held: bytes | None, now_us: int, arguments: Sequence[Any]) -> Decided:

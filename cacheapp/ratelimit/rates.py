@@ -87,3 +87,15 @@ def parse_rates(written: Any) -> tuple[Rate, ...]:
     if len({rate.period_s for rate in rates}) != len(rates):
         raise RateError(f"{written!r} has two rates for one period")
     return rates
+
+
+def policies(rule: str, rates: tuple[Rate, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the name of each rate of a rule, and what ``RateLimit-Policy`` says of it.
+
+    The name is the rule's, with the period where it has several rates.
+    """
+    found = []
+    for rate in rates:
+        name = rule if len(rates) == 1 else f"{rule}-{str(rate).partition('/')[2]}"
+        found.append((name, f'"{name}";q={rate.limit};w={rate.period_s}'))
+    return tuple(found)

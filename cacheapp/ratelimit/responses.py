@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from cacheapp.ratelimit.decision import Decision
-from cacheapp.ratelimit.headers import add_headers, add_retry_after, policy_name
+from cacheapp.ratelimit.headers import add_headers, add_retry_after
 from cacheapp.ratelimit.rules import options
 
 PROBLEM_TYPE: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -29,7 +29,7 @@ def refusal(
     request: HttpRequest, decision: Decision, decisions: Sequence[Decision]
 ) -> HttpResponse:
     """Return the 429 for ``decision``; ``decisions`` are all that were made, for the headers."""
-    violated = [policy_name(decision, rate) for rate in decision.violated] or [decision.rule]
+    violated = decision.violated_policies
     wait_s = max(1, ceil(decision.retry_after_s))
     form = request.get_preferred_type(list(FORMS))
     if form in {PROBLEM_JSON, "application/json"}:

@@ -22,6 +22,7 @@ from django.utils.module_loading import import_string
 
 from cacheapp import conf
 from cacheapp.ratelimit.algorithms import DEFAULT_ALGORITHM
+from cacheapp.ratelimit.counters import Counter, counter_of
 from cacheapp.ratelimit.identity import PROXY_HEADERS, Key, Proxies, key_function
 from cacheapp.ratelimit.limiter import MEMO_SECONDS_MAX, Limiter
 from cacheapp.ratelimit.rates import Rate, parse_rates
@@ -102,14 +103,18 @@ class Rule:
     dry_run: bool = False
     #: Whether anything has to be awaited or called to know cost, rates and exemption.
     is_plain: bool = field(init=False)
+    #: Whether it can only be matched once the URL is resolved.
+    needs_view: bool = field(init=False)
+    #: Whether what it does not admit ends there.
+    refuses: bool = field(init=False)
+    #: What this process has decided under its name.
+    counter: Counter = field(init=False)
 
     def __post_init__(self) -> None:
         self.is_plain = self.rates_of is None and self.cost_of is None and self.is_exempt is None
-
-    @property
-    def needs_view(self) -> bool:
-        """Whether it can only be matched once the URL is resolved."""
-        return self.view is not None or self.namespace is not None
+        self.needs_view = self.view is not None or self.namespace is not None
+        self.refuses = self.block and not self.dry_run
+        self.counter = counter_of(self.name)
 
     def matches(self, request: HttpRequest) -> bool:
         """Whether it is about ``request``, which is resolved if ``needs_view``."""

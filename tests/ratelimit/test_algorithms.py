@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import unpack
 from typing import Any
 
 import pytest
@@ -41,7 +40,7 @@ class Bench:
         admitted, now_us, state = self.algorithm.script.run(
             CLIENT, [b"k"], [cost, forced, self.limit, self.period_us]
         )
-        values = unpack(f"<{self.algorithm.width}d", state)
+        values = self.algorithm.doubles.unpack(state)
         remaining, back_us, wait_us = self.algorithm.report(
             values, now_us, self.limit, self.period_us, cost
         )

@@ -45,7 +45,7 @@ def test_the_forms_agree(
         both.advance(seconds)
         forced = forced or cost < 0
         reply = both.run(ALGORITHMS[name].script, [b"k"], [cost, int(forced), *numbers])
-        assert len(reply[2]) == 8 * ALGORITHMS[name].width * len(rates)
+        assert len(reply[2]) == ALGORITHMS[name].doubles.size * len(rates)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

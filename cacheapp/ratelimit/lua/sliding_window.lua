@@ -20,10 +20,10 @@ for i = 1, rates do
         end
     end
     local elapsed = math.max(0, now - index * period)
-    local used = previous * (1 - elapsed / period) + current
+    local used = current + previous * (1 - elapsed / period)
     admitted = admitted and used + cost <= limit
     indexes[i], currents[i], previouses[i] = index, current, previous
-    longest = math.max(longest, 2 * period - elapsed)
+    longest = math.max(longest, period)
 end
 local charged, state = forced or (admitted and cost ~= 0), ""
 for i = 1, rates do
@@ -31,6 +31,6 @@ for i = 1, rates do
     state = state .. struct.pack("<ddd", indexes[i], current, previouses[i])
 end
 if charged then
-    redis.call("SET", KEYS[1], state, "PX", math.floor(longest / 1000) + 1)
+    redis.call("SET", KEYS[1], state, "PX", longest / 500)
 end
 return {admitted and 1 or 0, now, state}
