@@ -8,6 +8,8 @@ from cacheapp.cache.errors import (
     ContentionError,
     InvalidKeyError,
     LocationError,
+    LockLostError,
+    LockTimeoutError,
     SerializationError,
 )
 
@@ -18,6 +20,8 @@ __all__ = [
     "ContentionError",
     "InvalidKeyError",
     "LocationError",
+    "LockLostError",
+    "LockTimeoutError",
     "SentinelCacheClient",
     "SerializationError",
     "cached",

@@ -181,7 +181,8 @@ def _holds(
     return all(current[tag] == token for tag, token in wrapped.tags)
 
 
-def _intervals() -> Iterator[float]:
+def intervals() -> Iterator[float]:
+    """Yield the seconds until each next look of somebody who waits, without end."""
     interval = LOOK_MIN_S
     while True:
         yield interval * (0.5 + random.random())  # noqa: S311 - so that waiters spread
@@ -230,7 +231,7 @@ def _lead(
     cache: CacheBackend, name: bytes, plan: Plan, flight: Flight, found: Found, until: float
 ) -> Course:
     """The course of the one caller of this process that deals with the server."""
-    intervals = _intervals()
+    pauses = intervals()
     while True:
         if found.is_fresh and (found.is_leased or not plan.is_early(found)):
             return found.value
@@ -241,7 +242,7 @@ def _lead(
                 return found.value
             if monotonic() >= until:
                 return (yield Compute(plan.compute))
-            yield Pause(next(intervals))
+            yield Pause(next(pauses))
         else:
             token = entries.new_token()
             keeps = int(found.value is not MISSING)
@@ -279,7 +280,7 @@ def _fill(
         raise
     except BaseException as error:
         flight.close()
-        yield Ask(run_script(GIVE_UP, [name], [token]))
+        yield Ask(run_script(GIVE_UP, [name], [token]), raises=False)
         if not isinstance(error, Exception):
             raise
         if found.value is MISSING:
@@ -336,7 +337,7 @@ def _write(cache: CacheBackend, *names: bytes) -> Callable[[Any], Any]:
 
 
 def life_ms(cache: CacheBackend, plan: Plan) -> int | None:
-    """How long the versions of tags are to live: as long as the entry may."""
+    """Return how long the versions of a plan's tags are to live: as long as the entry may."""
     if callable(plan.timeout):
         return None  # nobody knows before the value is there
     ttl_ms = cache.ttl_ms(plan.timeout)

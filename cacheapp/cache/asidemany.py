@@ -118,7 +118,7 @@ def _load(
     except GeneratorExit:
         raise
     except BaseException:
-        yield Ask(run_script(GIVE_UP, places, [token]))
+        yield Ask(run_script(GIVE_UP, places, [token]), raises=False)
         raise
     if ttl_ms == 0 or versions is DOWN or not values:
         yield Ask(run_script(GIVE_UP, places, [token]))

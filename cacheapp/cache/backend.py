@@ -20,7 +20,7 @@ from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
 
-from cacheapp.cache import aside, asidemany, operations, structures
+from cacheapp.cache import aside, asidemany, operations, structures, tokenlock, writethrough
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.base import RedisBackend
 from cacheapp.cache.entries import WRAPPED
@@ -348,6 +348,8 @@ class CacheBackend(RedisBackend):
 
     get_or_set, aget_or_set = aside.get_or_set, aside.aget_or_set
     get_or_set_many, aget_or_set_many = asidemany.get_or_set_many, asidemany.aget_or_set_many
+    write_through, awrite_through = writethrough.write_through, writethrough.awrite_through
+    token_lock = tokenlock.token_lock
     invalidate_tags, ainvalidate_tags = twins(tagging.invalidate_tags, degraded=_no)
     _set_tagged, _aset_tagged = twins(tagging.set_tagged, degraded=_no)
     _unwrap, _aunwrap = twins(

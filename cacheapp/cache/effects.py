@@ -36,17 +36,21 @@ class Effect(Protocol):
 
 
 class Ask:
-    """Run an operation on the primary; DOWN where it fails and the alias degrades."""
+    """Run an operation on the primary; DOWN where it fails and the alias degrades.
 
-    def __init__(self, steps: Steps[Any]) -> None:
+    Without ``raises`` it is DOWN in any case: for what tidies up behind another error.
+    """
+
+    def __init__(self, steps: Steps[Any], *, raises: bool = True) -> None:
         self._steps = steps
+        self._raises = raises
 
     def wait(self, cache: CacheBackend) -> Any:
         """See Effect."""
         try:
             return cache._run(self._steps)
         except SERVER_ERRORS as error:
-            if not cache._failed(error, writes=True):
+            if not cache._failed(error, writes=True) and self._raises:
                 raise
             return DOWN
 
@@ -55,7 +59,7 @@ class Ask:
         try:
             return await cache._arun(self._steps)
         except SERVER_ERRORS as error:
-            if not cache._failed(error, writes=True):
+            if not cache._failed(error, writes=True) and self._raises:
                 raise
             return DOWN
 

@@ -26,5 +26,13 @@ class InvalidKeyError(CacheError, ValueError):
     """A key that no Redis server takes, such as one over 512 MB. Nothing was sent."""
 
 
+class LockTimeoutError(CacheError):
+    """A lock that was not free in time."""
+
+
+class LockLostError(CacheError):
+    """A lock that ran out before its holder was done; another may have held it since."""
+
+
 class ContentionError(CacheError):
     """A value that others changed at every one of many attempts to change it."""

@@ -110,7 +110,8 @@ OTHERS = {
     *("aclose", "close", "iter_keys", "aiter_keys", "lock", "alock", "sscan_iter", "asscan_iter"),
     *("scan", "sscan_page", "storage_key", "storage_keys", "reverse_key", "search_pattern"),
     *("key_shape", "ttl_ms", "get_backend_timeout", "make_key", "make_and_validate_key"),
-    *("validate_key", "client", "scan_count", "server_errors", "write", "fetch_many"),
+    *("validate_key", "client", "scan_count", "server_errors", "write", "fetch_many", "token_lock"),
+    *("write_through", "awrite_through"),
 }
 
 
