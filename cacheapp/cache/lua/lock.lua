@@ -1,5 +1,5 @@
--- Take the lock at KEYS[1] with the token ARGV[1] for ARGV[2] milliseconds, if it is free. Gives its
--- fencing number, kept at KEYS[2]: larger than any before, since it is at least the time in
+-- Take the lock at KEYS[1] with the token ARGV[1] for ARGV[2] milliseconds, if it is free. Gives
+-- its fencing number, kept at KEYS[2]: larger than any before, since it is at least the time in
 -- microseconds, so that a lost counter does not begin anew. Where the lock is held: zero, or the
 -- milliseconds that it has left, negative.
 if redis.call("EXISTS", KEYS[1]) == 1 then
