@@ -17,9 +17,9 @@ import inspect
 import math
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -29,15 +29,13 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import str_if_bytes
 
-from cacheapp.clients.base import AsyncEngineParser, Settings, connection_settings
+from cacheapp.clients.base import CLOSED, AsyncEngineParser, Settings, connection_settings
 from cacheapp.clients.decoding import CLOSED_TEXT, reply_error
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.replies import BLOCKED, NO_REPLY, Push
-from cacheapp.engine.session import Session
+from cacheapp.engine.replies import Push
+from cacheapp.engine.shortcuts import getter
 
 __all__ = ["AsyncEngineConnection"]
-
-_CLOSED: Final = object()
 
 
 class Inbox:
@@ -88,8 +86,6 @@ class AsyncEngineConnection(Settings):
     def __init__(self, *, url: str | None = None, **settings: Any) -> None:
         # The inbox itself needs a running loop, and comes with the session.
         self._items: deque[Any] = deque()
-        # What was sent after a command that waits: it runs when that has been answered.
-        self._held: deque[list[bytes]] = deque()
         super().__init__(**(settings if url is None else connection_settings(url, **settings)))
 
     def default_retry(self, retries: int) -> Retry:
@@ -114,7 +110,8 @@ class AsyncEngineConnection(Settings):
         self._inbox = Inbox()
         self._items = self._inbox.items
         self._session = self.engine.connect(self._inbox.put, address=f"memory:{self.host}")
-        self._session.hung_up = partial(self._inbox.put, _CLOSED)
+        self._session.hung_up = partial(self._inbox.put, CLOSED)
+        self._get = getter(self._session)
         try:
             if self.redis_connect_func is not None:
                 done = self.redis_connect_func(self)
@@ -157,15 +154,6 @@ class AsyncEngineConnection(Settings):
         """Close the session. What it watched, queued and subscribed to is gone; again is fine."""
         self._close()
 
-    def _close(self) -> None:
-        # Never suspends: a second cancellation cannot come in between.
-        session, self._session = self._session, None
-        self._held.clear()
-        self.reset_should_reconnect()
-        if session is not None:
-            self.engine.disconnect(session)
-            self._inbox.put(_CLOSED)
-
     async def re_auth(self) -> None:
         """Log in with the token that ``set_re_auth_token`` left, if there is one."""
         if self._re_auth_token is not None:
@@ -204,48 +192,18 @@ class AsyncEngineConnection(Settings):
             await self.connect()
         if check_health and self.health_check_interval:
             await self.check_health()
-        session = self._session
-        if session is None or session.closing:
-            self._close()
-            raise RedisConnectionError(CLOSED_TEXT)
+        session = self._open_session()
         if self._held:
             self._held.extend(command)
         else:
-            self._execute(session, iter(command))
-
-    def _execute(self, session: Session, commands: Iterator[list[bytes]]) -> None:
-        execute, put = self.engine.execute, self._inbox.put
-        try:
-            for args in commands:
-                try:
-                    reply = execute(session, args)
-                except CommandError as error:
-                    put(error)
-                else:
-                    if reply is BLOCKED:
-                        self._held.extend(commands)
-                    elif reply is not NO_REPLY:
-                        put(reply)
-                    if session.closing:
-                        self._hang_up(session)
-                        return
-        except BaseException:
-            # Replies of the commands before it would be the next caller's.
-            self._close()
-            raise
+            self._execute(session, iter(command), self._inbox.put)
 
     def _go_on(self) -> None:
         """Execute what was held back, if what it was held back for no longer waits."""
         session = self._session
         if session is not None and session not in self.engine.waiters.by_session:
             held, self._held = self._held, deque()
-            self._execute(session, iter(held))
-
-    def _hang_up(self, session: Session) -> None:
-        # As a server does after QUIT: what it said can still be read, and then the end.
-        self._session = None
-        self.engine.disconnect(session)
-        self._inbox.put(_CLOSED)
+            self._execute(session, iter(held), self._inbox.put)
 
     # Reading
 
@@ -283,7 +241,7 @@ class AsyncEngineConnection(Settings):
                     if not await self._arrival(self._inbox, timeout):
                         return None
                 reply = items.popleft()
-                if reply is _CLOSED:
+                if reply is CLOSED:
                     raise RedisConnectionError(CLOSED_TEXT)
                 if isinstance(reply, CommandError):
                     break

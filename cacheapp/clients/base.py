@@ -1,9 +1,9 @@
-"""What the sync and the asyncio connection to an engine share: settings, parser, handshake.
+"""What the sync and the asyncio connection to an engine share: all but the waiting.
 
-Only the waiting differs between the two, and that is all that ``connection`` and ``aconnection``
-hold. The settings are redis-py's keyword arguments for a connection; those that only sockets have
-(keepalive, TLS, parsers, packers, maintenance notifications …) are accepted and ignored, because
-pools pass them on without asking.
+That is settings, parser, handshake, and executing what is sent; ``connection`` and ``aconnection``
+hold what waits. The settings are redis-py's keyword arguments for a connection; those that only
+sockets have (keepalive, TLS, parsers, packers, maintenance notifications …) are accepted and
+ignored, because pools pass them on without asking.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import contextlib
 import copy
 import os
 import weakref
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from logging import getLogger
-from typing import Any
+from typing import Any, Final, Protocol
 
 from redis._defaults import DEFAULT_SOCKET_TIMEOUT
 from redis._parsers import Encoder
@@ -41,10 +42,13 @@ from cacheapp.clients.decoding import (
 from cacheapp.clients.url import DEFAULT_NAME, URLOptionError, parse_engine_url
 from cacheapp.engine.config import ENGINE_ALIASES, ENGINE_PARAMETERS
 from cacheapp.engine.engine import Engine
-from cacheapp.engine.errors import ConfigError
+from cacheapp.engine.errors import CommandError, ConfigError
+from cacheapp.engine.replies import BLOCKED, NO_REPLY
 from cacheapp.engine.session import Session
+from cacheapp.engine.shortcuts import Getter
 
 __all__ = [
+    "CLOSED",
     "AsyncEngineParser",
     "EngineParser",
     "Settings",
@@ -54,6 +58,10 @@ __all__ = [
 
 _push_logger = getLogger("push_response")
 
+#: In an inbox: nothing follows.
+CLOSED: Final = object()
+
+Put = Callable[[Any], None]
 Step = tuple[Any, ...]
 Handshake = Generator[Step, Any, None]
 
@@ -119,6 +127,13 @@ def connection_settings(url: str, **settings: Any) -> dict[str, Any]:
     return {**merged, "host": said.name}
 
 
+class Inbox(Protocol):
+    """Where what arrives for a session waits to be read."""
+
+    def put(self, item: Any) -> None:
+        """Add an item, from any thread."""
+
+
 class Settings:
     """A connection's settings, and what can be done with them without waiting.
 
@@ -131,6 +146,11 @@ class Settings:
     """
 
     parser_type: type[EngineParser | AsyncEngineParser] = EngineParser
+    # What each front has in its own form, and the engine's GET for the session.
+    _inbox: Inbox
+    _get: Getter
+    # What was sent after a command that waits: it runs when that has been answered.
+    _held: deque[list[bytes]]
     retry: Any
     encoder: Encoder
     handshake_metadata: Any = None
@@ -195,6 +215,7 @@ class Settings:
         self._parser = self.parser_type()
         self._connect_callbacks: list[weakref.WeakMethod[Any]] = []
         self._session: Session | None = None
+        self._held = deque()
         self._re_auth_token: Any = None
         self._should_reconnect = False
 
@@ -301,6 +322,54 @@ class Settings:
             return None
         # A millisecond more, since the engine's clock is read in whole ones.
         return max(waiter.deadline_ms + 1 - self.engine.clock.time() * 1000, 0) / 1000
+
+    def _open_session(self) -> Session:
+        """The session. Raises ConnectionError where CLIENT KILL has ended it."""
+        session = self.session
+        if session.closing:
+            self._close()
+            raise RedisConnectionError(CLOSED_TEXT)
+        return session
+
+    def _execute(self, session: Session, commands: Iterator[list[bytes]], put: Put) -> None:
+        """Execute commands, each reply into ``put``; those after one that waits are held back."""
+        execute, get = self.engine.execute, self._get
+        try:
+            for args in commands:
+                try:
+                    if args[0] == b"GET" and len(args) == 2:
+                        put(get(args[1]))
+                        continue
+                    reply = execute(session, args)
+                except CommandError as error:
+                    put(error)
+                else:
+                    if reply is BLOCKED:
+                        self._held.extend(commands)
+                    elif reply is not NO_REPLY:
+                        put(reply)
+                    if session.closing:
+                        self._hang_up(session)
+                        return
+        except BaseException:
+            # Replies of the commands before it would be the next caller's.
+            self._close()
+            raise
+
+    def _hang_up(self, session: Session) -> None:
+        # As a server does after QUIT: what it said can still be read, and then the end.
+        self._session = None
+        self.engine.disconnect(session)
+        self._inbox.put(CLOSED)
+
+    def _close(self) -> None:
+        """Close the session. Never suspends: a second cancellation cannot come in between."""
+        session, self._session = self._session, None
+        self._held.clear()
+        self.reset_should_reconnect()
+        if session is not None:
+            self.engine.disconnect(session)
+            self._inbox.put(CLOSED)
 
     def _decoder(self, disable_decoding: bool) -> Callable[[Any], Any]:
         return decode_bytes if disable_decoding else self.decode

@@ -27,16 +27,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.utils import SENTINEL, str_if_bytes
 
-from cacheapp.clients.base import EngineParser, Settings, connection_settings
+from cacheapp.clients.base import CLOSED, EngineParser, Settings, connection_settings
 from cacheapp.clients.decoding import CLOSED_TEXT, PLAIN, decode_bytes, reply_error
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.replies import BLOCKED, NO_REPLY, Push, Reply, Status
-from cacheapp.engine.session import Session
+from cacheapp.engine.replies import Push, Reply, Status
 from cacheapp.engine.shortcuts import getter
 
 __all__ = ["EngineConnection"]
 
-_CLOSED: Final = object()
 _NOTHING: Final = object()
 
 
@@ -87,14 +85,13 @@ class EngineConnection(Settings, ConnectionInterface):
 
     parser_type = EngineParser
     _parser: EngineParser
+    _inbox: Inbox
     # A plain attribute: the interface declares a property that nothing could be assigned to.
     handshake_metadata: Any = None
 
     def __init__(self, *, url: str | None = None, **settings: Any) -> None:
         self._inbox = Inbox()
         self._items = self._inbox.items
-        # What was sent after a command that waits: it runs when that has been answered.
-        self._held: deque[list[bytes]] = deque()
         super().__init__(**(settings if url is None else connection_settings(url, **settings)))
         # Replies that need neither decoding nor note of the time.
         self._plain = PLAIN if self.decode is decode_bytes else PLAIN - {bytes}
@@ -120,7 +117,7 @@ class EngineConnection(Settings, ConnectionInterface):
         self._inbox = Inbox()
         self._items = self._inbox.items
         self._session = self.engine.connect(self._inbox.put, address=f"memory:{self.host}")
-        self._session.hung_up = partial(self._inbox.put, _CLOSED)
+        self._session.hung_up = partial(self._inbox.put, CLOSED)
         self._get = getter(self._session)
         try:
             if self.redis_connect_func is not None:
@@ -159,12 +156,7 @@ class EngineConnection(Settings, ConnectionInterface):
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
         """Close the session. What it watched, queued and subscribed to is gone; again is fine."""
-        session, self._session = self._session, None
-        self._held.clear()
-        self.reset_should_reconnect()
-        if session is not None:
-            self.engine.disconnect(session)
-            self._inbox.put(_CLOSED)
+        self._close()
 
     def re_auth(self) -> None:
         """Log in with the token that ``set_re_auth_token`` left, if there is one."""
@@ -204,51 +196,15 @@ class EngineConnection(Settings, ConnectionInterface):
         if self._held:
             self._held.extend(commands)
             return
-        session, get = self._open_session(), self._get
-        execute, put = self.engine.execute, self._items.append
-        try:
-            for args in commands:
-                try:
-                    if args[0] == b"GET" and len(args) == 2:
-                        put(get(args[1]))
-                        continue
-                    reply = execute(session, args)
-                except CommandError as error:
-                    put(error)
-                else:
-                    if reply is BLOCKED:
-                        self._held.extend(commands)
-                    elif reply is not NO_REPLY:
-                        put(reply)
-                    if session.closing:
-                        self._hang_up(session)
-                        return
-        except BaseException:
-            # Replies of the commands before it would be the next caller's.
-            self.disconnect()
-            raise
+        self._execute(self._open_session(), commands, self._items.append)
         # Somebody may be reading already: PubSub.ping() while another thread listens.
         self._inbox.wake()
-
-    def _open_session(self) -> Session:
-        """The session. Raises ConnectionError where CLIENT KILL has ended it."""
-        session = self.session
-        if session.closing:
-            self.disconnect()
-            raise RedisConnectionError(CLOSED_TEXT)
-        return session
 
     def _go_on(self) -> None:
         """Execute what was held back, if what it was held back for no longer waits."""
         if self._session is not None and self._session not in self.engine.waiters.by_session:
             held, self._held = self._held, deque()
             self.send_packed_command(held, check_health=False)
-
-    def _hang_up(self, session: Session) -> None:
-        # As a server does after QUIT: what it said can still be read, and then the end.
-        self._session = None
-        self.engine.disconnect(session)
-        self._inbox.put(_CLOSED)
 
     # Reading
 
@@ -262,7 +218,7 @@ class EngineConnection(Settings, ConnectionInterface):
         inbox = self._inbox
         if not inbox.items and (timeout == 0 or not self._wait(timeout)):
             return False
-        if inbox.items[0] is _CLOSED:
+        if inbox.items[0] is CLOSED:
             raise RedisConnectionError(CLOSED_TEXT)
         return True
 
@@ -324,7 +280,7 @@ class EngineConnection(Settings, ConnectionInterface):
             if not self._wait(timeout):
                 raise RedisTimeoutError(f"Timeout reading from {self._host_error()}")
             reply = inbox.items.popleft()
-        if reply is _CLOSED:
+        if reply is CLOSED:
             raise RedisConnectionError(CLOSED_TEXT)
         return reply
 
