@@ -95,6 +95,8 @@ class Shape:
     lines: str = ""
     arguments: str = ""
     answer: str = ""
+    # What `answer` may call, as `make`.
+    make: Callable[[Any], Any] | None = None
 
 
 def fixed(count: int) -> Shape:
@@ -153,7 +155,8 @@ def compiled(
         "BaseException": BaseException, "CommandError": CommandError, "DataError": DataError,
         "TIMES_MAX": TIMES_MAX, "acquire": engine.lock.acquire, "clock": engine.clock.time,
         "command": command, "commands": engine.stats.commands, "display": row.display,
-        "encoded": encoded, "engine": engine, "handler": row.handler, "parse": parse,
+        "encoded": encoded, "engine": engine, "handler": row.handler, "make": shape.make,
+        "parse": parse,
         "plain": plain, "release": engine.lock.release, "reply_error": reply_error, "row": row,
         "execute": engine.execute, "observed": _observed, "session": session, "to_resp2": to_resp2,
         "waiters": engine.waiters, "whole": whole, **defaults,

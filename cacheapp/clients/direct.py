@@ -24,6 +24,7 @@ from cacheapp.clients.decoding import (
     reply_error,
 )
 from cacheapp.clients.scripts import Script
+from cacheapp.engine.batches import execute_batch
 from cacheapp.engine.errors import CommandError, SessionEndedError
 from cacheapp.engine.native import NOT_NATIVE, runner, update_slowly
 from cacheapp.engine.session import Session
@@ -182,18 +183,23 @@ class DirectSession:
 
         Raises DataError before any has run where an argument cannot be encoded.
         """
-        execute, session, get = self.engine.execute, self.session, self._get
+        session, get = self.session, self._get
+        packed = self.connection.pack_commands([args for args, _ in commands])
         replies: list[Any] = []
-        for encoded in self.connection.pack_commands([args for args, _ in commands]):
+        at, end = 0, len(packed)
+        while at < end:
+            encoded = packed[at]
             try:
                 if encoded[0] == b"GET" and len(encoded) == 2:
                     replies.append(get(encoded[1]))
-                else:
-                    replies.append(execute(session, encoded))
+                    at += 1
+                    continue
+                replies += execute_batch(session, packed, at)
             except SessionEndedError as error:
                 raise reply_error(error) from None
             except CommandError as error:
                 replies.append(error)
+            at = len(replies)
         return [
             reply_error(reply)
             if isinstance(reply, CommandError)

@@ -6,7 +6,7 @@ with or without ``maxlen``, ranges with or without scores. The rest is redis-py'
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from redis._parsers.helpers import (
     parse_stream_list,
@@ -96,7 +96,6 @@ elif type({3}) is int and {3} > 0:
 else:
     raise DataError
 """
-_ROWS = "[(name, dict(zip(pairs[::2], pairs[1::2]))) for name, pairs in {}]"
 
 
 def _rank_range(scores_at: int) -> Build:
@@ -118,6 +117,14 @@ def _rank_range(scores_at: int) -> Build:
     return build
 
 
+def _rows(rows: list[Any]) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """The entries of a stream as redis-py shows them; most have one field."""
+    return [
+        (name, {pairs[0]: pairs[1]} if len(pairs) == 2 else dict(zip(pairs[::2], pairs[1::2])))  # noqa: B905
+        for name, pairs in rows
+    ]
+
+
 def _id_range(direct: DirectSession, command: str, whole: Method) -> Method:
     """`xrange(name, min, max, count)`."""
     if (
@@ -125,7 +132,7 @@ def _id_range(direct: DirectSession, command: str, whole: Method) -> Method:
         or direct.connection.encoder.decode_responses
     ):
         return whole
-    shape = Shape(3, _COUNTED, "_0, _1, _2, *rest", "return " + _ROWS.format("reply"))
+    shape = Shape(3, _COUNTED, "_0, _1, _2, *rest", "return make(reply)", _rows)
     return of_shape(shape)(direct, command, whole)
 
 
@@ -152,8 +159,8 @@ rest += [{_FIELD} for field in {{0}}]
 rest += [{_VALUE} for value in {{0}}.values()]
 """,
         "*rest",
-        f"return [[key, {_ROWS.format('rows')}] for key, rows in reply.items()]"
-        " if type(reply) is dict else []",
+        "return [[key, make(rows)] for key, rows in reply.items()] if type(reply) is dict else []",
+        _rows,
     )
     return of_shape(shape)(direct, command, whole)
 

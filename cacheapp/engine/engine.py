@@ -45,6 +45,7 @@ from cacheapp.engine.stats import TIMES_MAX, Stats
 from cacheapp.engine.tinylfu import TinyLfu
 from cacheapp.engine.tracking import TRACKED, Tracking
 from cacheapp.engine.transfer import Transfer
+from cacheapp.engine.warmth import Warmth
 
 # Below it are the commands that take the way of `shortcuts`, whose time nobody measures.
 _SHORTCUT_SECONDS_MAX = 0.0001
@@ -90,6 +91,7 @@ class Engine:
         self.latency = LatencyMonitor()
         self.tracking = Tracking(self)
         self.overtime = Overtime(self)
+        self.warmth = Warmth()
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
         self.dirty = self.used_bytes = 0
@@ -398,8 +400,8 @@ class Engine:
         if self.propagation is not None:
             self.propagation.ended(session, row, args, reply, error)
 
-    def run_kept(self, session: Session, args: list[bytes]) -> Reply:
-        """Run a command that a pause has kept; raises CommandError."""
+    def run_locked(self, session: Session, args: list[bytes]) -> Reply:
+        """As `execute`, for who holds the lock and has raised the epoch."""
         return self._execute(session, args)
 
     def _execute_tracked(self, session: Session, row: Command, args: list[bytes]) -> Reply:
@@ -508,6 +510,7 @@ class Engine:
             rest_seconds = expire_cycle(self)
         if self.tracking.active:
             self.tracking.tick()
+        self.warmth.tick(limited=self.limited)
         self.next_tick = self.now + min(rest_seconds, self._tick_interval)
         self._set_fast_until()
 

@@ -69,7 +69,7 @@ class Pause:
         for session, commands in kept.items():
             for args in commands:
                 try:
-                    reply = self._engine.run_kept(session, args)
+                    reply = self._engine.run_locked(session, args)
                 except CommandError as error:
                     reply = error
                 if reply is not BLOCKED:

@@ -22,6 +22,8 @@ _INVALID_START = "ERR invalid start ID for the interval"
 _INVALID_END = "ERR invalid end ID for the interval"
 
 _ID_BYTES_MAX = 127
+# Fewer digits than the largest number of 64 bits has.
+_PLAIN_DIGITS_MAX = 18
 _FOR_EVER_MS = 2**42
 _UNSIGNED = re.compile(rb"[ \t\n\v\f\r]*([+-]?[0-9]+)\Z")
 _USUAL = re.compile(rb"([1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})\Z")
@@ -55,6 +57,8 @@ def parse_id(raw: bytes, sequence_default: int = 0) -> int:
     usual = _USUAL.match(raw)
     if usual is not None:
         return int(usual[1]) << 64 | int(usual[2])
+    if raw.isdigit() and len(raw) <= _PLAIN_DIGITS_MAX:
+        return int(raw) << 64 | sequence_default
     if len(raw) > _ID_BYTES_MAX:
         raise CommandError(INVALID_ID)
     ms, dash, sequence = raw.partition(b"\0")[0].partition(b"-")

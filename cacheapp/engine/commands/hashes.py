@@ -38,6 +38,8 @@ def _store(ctx: Session, key: bytes, pairs: tuple[bytes, ...], name: str) -> int
     if found is None:
         found = Hash()
         db.put(key, found)
+    elif (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     if len(pairs) == 2:
         added = int(found.put(*pairs, entries_max, value_bytes_max))
     else:
@@ -65,6 +67,8 @@ def _put(
 def _alive_for(ctx: Session, key: bytes, field: bytes) -> Hash | None:
     """The hash at `key` for changing, without `field` if that is due; None where it is gone."""
     found: Hash | None = ctx.db.edit(key, Hash)
+    if found is not None and (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     if type(found) is ExpiringHash:
         drop_due(ctx.db, key, found, (field,))
         return found or None
@@ -108,9 +112,13 @@ def hsetnx(ctx: Session, key: bytes, field: bytes, value: bytes) -> Reply:
 )  # fmt: skip
 def hget(ctx: Session, key: bytes, field: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if found is None:
+        return None
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     if type(found) is ExpiringHash:
         drop_due(ctx.db, key, found, (field,))
-    return None if found is None else found.get(field)
+    return found.get(field)
 
 
 @command(
@@ -120,9 +128,13 @@ def hget(ctx: Session, key: bytes, field: bytes) -> Reply:
 )  # fmt: skip
 def hmget(ctx: Session, key: bytes, *fields: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if found is None:
+        return [None] * len(fields)
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     if type(found) is ExpiringHash:
         drop_due(ctx.db, key, found, fields)
-    return [None] * len(fields) if found is None else found.get_many(fields)
+    return found.get_many(fields)
 
 
 @command(
@@ -133,9 +145,13 @@ def hmget(ctx: Session, key: bytes, *fields: bytes) -> Reply:
 )  # fmt: skip
 def hgetall(ctx: Session, key: bytes) -> Reply:
     found: Hash | None = ctx.db.read(key, Hash)
+    if found is None:
+        return {}
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     if type(found) is ExpiringHash:
         found = found.alive(ctx.engine.now_ms)
-    return {} if found is None else found.as_dict()
+    return found.as_dict()
 
 
 @command(

@@ -50,6 +50,8 @@ _COUNT_AFTER_WAITING = 1000
 # What `>` stands for, as in Redis: written out, this id means the same.
 _NEW: Final = ID_MAX
 _ABSENT_MARK = -1
+# STREAMS, a key and an id.
+_SINGLE_WORDS = 3
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ class _Reading:
     "Blocks until a message is available otherwise.",
 )  # fmt: skip
 def xread(ctx: Session, *arguments: bytes) -> Reply:
+    if len(arguments) == _SINGLE_WORDS and arguments[2][:1].isdigit():
+        return _read_single(ctx, *arguments)
     reading = _parse(ctx, "XREAD", arguments)
     starts: dict[int, int] = {}
     for place, (key, raw) in enumerate(zip(reading.keys, reading.ids, strict=True)):
@@ -96,6 +100,17 @@ def xread(ctx: Session, *arguments: bytes) -> Reply:
     if found:
         return _by_key(ctx, found)
     return _wait(ctx, reading, _attempt_read(reading, starts))
+
+
+def _read_single(ctx: Session, word: bytes, key: bytes, raw: bytes) -> Reply:
+    """XREAD of one stream from an id on, which does not wait."""
+    if word.upper() != b"STREAMS":
+        raise CommandError(SYNTAX)
+    stream: Stream | None = ctx.db.read(key, Stream)
+    start = parse_id(raw)
+    if stream is None or not stream.length or stream.top_id() <= start:
+        return NULL_ARRAY
+    return _by_key(ctx, [(key, stream.range(start + 1))])
 
 
 def _before_last(stream: Stream) -> int:

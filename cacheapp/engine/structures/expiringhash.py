@@ -36,6 +36,7 @@ class ExpiringHash(Hash):
     @classmethod
     def of(cls, plain: Hash) -> ExpiringHash:
         """A new one that takes over the fields of `plain`, which is of no use afterwards."""
+        plain.cool()
         made = cls()
         made._fields, made._aside = plain._fields, plain._aside
         return made

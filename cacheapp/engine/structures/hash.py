@@ -6,6 +6,9 @@ large for a listpack stays a hashtable. What is no listpack is never packed eith
 needs to remember it. Limits are arguments of the writes, because they count at the time of the
 write.
 
+A packed hash that is used a lot may be *warm*: a dict for a while, until `cool` packs it again.
+Nothing of what clients see depends on it. Who decides is the engine's `warmth`.
+
 The representation is this class's own affair: commands go through the methods. Fields that expire
 are `expiringhash`'s.
 """
@@ -66,29 +69,47 @@ class Hash:
             return [packing.find(held, field) for field in fields]
         return list(map(self.as_mapping().get, fields))
 
+    def warm(self) -> bool:
+        """Be a dict until `cool`, if it is packed; whether it was."""
+        fields = self._fields
+        if isinstance(fields, bytes):
+            self._fields = packing.unpack(fields)
+            return True
+        return False
+
+    def cool(self) -> None:
+        """Be packed again, if it is warm; what has outgrown that meanwhile stays a dict."""
+        fields = self._fields
+        if self._aside is None and isinstance(fields, dict):
+            packed = packing.pack_fields(fields)
+            if packed is None:
+                self._table()
+            else:
+                self._fields = packed
+
     def put(self, field: bytes, value: bytes, entries_max: int, value_bytes_max: int) -> bool:
         """Set `field`; whether it is new. The two limits are those of a listpack."""
         fields = self._fields
+        short = len(value) <= value_bytes_max and len(field) <= value_bytes_max
         if isinstance(fields, bytes):
             changed = packing.put(fields, field, value)
             if (
                 changed is not None
-                and len(value) <= value_bytes_max
-                and len(field) <= value_bytes_max
-                and packing.count(changed[0]) <= entries_max
+                and short
+                # Only a new field can be one too many.
+                and (not changed[1] or packing.count(changed[0]) <= entries_max)
             ):
                 self._fields = changed[0]
                 return changed[1]
-        table, aside = self._table()
-        size = len(table)
-        table[field] = value
-        if aside.listpack and (
-            len(value) > value_bytes_max or len(field) > value_bytes_max or len(table) > entries_max
-        ):
-            aside.listpack = False
-        if len(table) == size:
+            fields, _aside = self._table()
+        size = len(fields)
+        fields[field] = value
+        if not short or len(fields) > entries_max:
+            self._table()[1].listpack = False
+        if len(fields) == size:
             return False
-        if aside.index is not None:
+        aside = self._aside
+        if aside is not None and aside.index is not None:
             aside.index.add(field)
         return True
 
@@ -99,6 +120,18 @@ class Hash:
             if packed is not None and len(pairs) <= 2 * entries_max:
                 self._fields = packed
                 return len(pairs) // 2
+        fields = self._fields
+        if (
+            isinstance(fields, dict)
+            and self._aside is None
+            and max(map(len, pairs)) <= (value_bytes_max)
+        ):
+            size = len(fields)
+            items = iter(pairs)
+            fields.update(zip(items, items, strict=True))
+            if len(fields) > entries_max:
+                self._table()[1].listpack = False
+            return len(fields) - size
         put = self.put
         return sum(
             put(pairs[at], pairs[at + 1], entries_max, value_bytes_max)
@@ -114,10 +147,10 @@ class Hash:
                 return False
             self._fields = left
             return True
-        table, aside = self._table()
-        if table.pop(field, None) is None:
+        if fields.pop(field, None) is None:
             return False
-        if aside.index is not None:
+        aside = self._aside
+        if aside is not None and aside.index is not None:
             aside.index.remove(field)
         return True
 
@@ -128,7 +161,6 @@ class Hash:
             fields = self._fields = packing.unpack(fields)
         if aside is None:
             aside = self._aside = _Aside(listpack=True)
-        assert isinstance(fields, dict)
         return fields, aside
 
     def fields(self) -> list[bytes]:
@@ -206,10 +238,14 @@ class Hash:
         fields = other._fields
         self._fields = fields if isinstance(fields, bytes) else fields.copy()
         self._aside = None if other._aside is None else _Aside(other._aside.listpack)
+        self.cool()
 
     def memory_bytes(self, samples: int) -> int:
         """An estimate of the bytes in use, scaled from the first `samples` fields (0: all)."""
         fields, aside = self._fields, self._aside
+        if aside is None and isinstance(fields, dict):
+            # Warm: counted as what it is when nobody uses it.
+            fields = packing.pack_fields(fields) or fields
         total = allocated_bytes(self) + allocated_bytes(fields)
         if isinstance(fields, dict) and fields:
             count = min(samples, len(fields)) if samples else len(fields)

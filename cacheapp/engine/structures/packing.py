@@ -49,6 +49,19 @@ def pack(pairs: Sequence[bytes]) -> bytes | None:
     return packed
 
 
+def pack_fields(fields: dict[bytes, bytes]) -> bytes | None:
+    """As `pack`, of fields with their values."""
+    packed = _FIELD + _FIELD.join(map(_VALUE.join, fields.items())) + _FIELD if fields else EMPTY
+    size = len(fields)
+    if (
+        len(packed) > PACKED_BYTES_MAX
+        or packed.count(_FIELD) != size + 1
+        or packed.count(_VALUE) != size
+    ):
+        return None
+    return packed
+
+
 def unpack(packed: bytes) -> dict[bytes, bytes]:
     """All fields with their values, in order."""
     parts = iter(packed.replace(_VALUE, _FIELD).split(_FIELD))
@@ -77,6 +90,8 @@ def put(packed: bytes, field: bytes, value: bytes) -> tuple[bytes, bool] | None:
         return None
     before, mark, rest = packed.partition(_FIELD + field + _VALUE)
     if mark:
+        if rest.startswith(value + _FIELD):
+            return packed, False
         result = before + mark + value + rest[rest.index(_FIELD) :]
     else:
         result = b"%b%b\xfe%b\xff" % (packed, field, value)

@@ -39,6 +39,8 @@ _INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]*)\Z")
 _INTEGER_DIGITS_MAX = 20
 # Nodes given up at the head before the lists are cut.
 _HEAD_SLACK = 512
+# From so many entries on, a range takes their values out in one piece.
+_SLICED_ROWS_MIN = 4
 # Numbers that no two states of any streams share.
 _marks = itertools.count(1)
 
@@ -168,6 +170,47 @@ class Node:
         """The entry at `position` as a range shows it."""
         name = b"%d-%d" % (self.ms[position], self.sequences[position])
         return [name, self.pairs(position)]
+
+    def rows(self, first: int, last: int, count: int, *, reverse: bool = False) -> list[Row]:
+        """The entries from position `first` to before `last`, `count` at most, as `row`."""
+        if self.gone or self.starts is not None or count < _SLICED_ROWS_MIN:
+            found = itertools.islice(self.positions(first, last, reverse=reverse), count)
+            return [self.row(position) for position in found]
+        if last - first > count:
+            if reverse:
+                first = last - count
+            else:
+                last = first + count
+        if first >= last:
+            return []
+        fields = self.fields
+        width = len(fields)
+        # Where the values end, and before them where the first one begins.
+        edges = self.ends[max(first * width - 1, 0) : last * width].tolist()
+        if not first:
+            edges.insert(0, 0)
+        base = edges[0]
+        text = bytes(self.blob[base : edges[-1]])
+        if base:
+            edges = [edge - base for edge in edges]
+        values = [text[begin:end] for begin, end in itertools.pairwise(edges)]
+        names = zip(self.ms[first:last], self.sequences[first:last], strict=True)
+        rows: list[Row]
+        if width == 1:
+            [field] = fields
+            rows = [[b"%d-%d" % name, [field, value]] for name, value in zip(names, values)]  # noqa: B905 - as many, and it is quicker
+        else:
+            rows = []
+            at = 0
+            for name in names:
+                pairs: Pairs = [b""] * (2 * width)
+                pairs[::2] = fields
+                pairs[1::2] = values[at : at + width]
+                rows.append([b"%d-%d" % name, pairs])
+                at += width
+        if reverse:
+            rows.reverse()
+        return rows
 
     def positions(self, first: int, last: int, *, reverse: bool = False) -> Iterator[int]:
         """The positions from `first` to before `last` that are not deleted."""
@@ -330,6 +373,12 @@ class Stream:
         self, start: int = 0, end: int = ID_MAX, *, reverse: bool = False
     ) -> Iterator[tuple[Node, int]]:
         """The node and position of each entry from `start` to `end`, both included."""
+        for node, begin, stop in self._parts(start, end, reverse):
+            for position in node.positions(begin, stop, reverse=reverse):
+                yield node, position
+
+    def _parts(self, start: int, end: int, reverse: bool) -> Iterator[tuple[Node, int, int]]:
+        """The nodes with entries from `start` to `end`, and from which position to before which."""
         if end < start:
             return
         nodes, masters, head = self._nodes, self._masters, self._head
@@ -339,18 +388,24 @@ class Stream:
         for index in order:
             node = nodes[index]
             begin = node.position(start) if node.master < start else 0
-            stop = node.position(end + 1) if index == last - 1 else len(node.ms)
-            for position in node.positions(begin, stop, reverse=reverse):
-                yield node, position
+            # An id after the last entry needs no search.
+            stop = len(node.ms)
+            if index == last - 1 and end < self.last_id:
+                stop = node.position(end + 1)
+            yield node, begin, stop
 
     def range(
         self, start: int = 0, end: int = ID_MAX, *, count: int = 0, reverse: bool = False
     ) -> list[Row]:
         """The entries from `start` to `end`, both included, `count` at most (0: all)."""
-        found = self.walk(start, end, reverse=reverse)
-        if count:
-            found = itertools.islice(found, count)
-        return [node.row(position) for node, position in found]
+        rows: list[Row] = []
+        left = count or sys.maxsize
+        for node, begin, stop in self._parts(start, end, reverse):
+            rows += node.rows(begin, stop, left, reverse=reverse)
+            left = (count or sys.maxsize) - len(rows)
+            if left <= 0:
+                break
+        return rows
 
     def row(self, number: int) -> Row | None:
         """The entry whose id is `number`, or None."""
