@@ -22,9 +22,7 @@ from cacheapp.engine.stats import TIMES_MAX
 BATCH_MAX = 128
 
 
-def execute_batch(
-    session: Session, commands: Sequence[list[bytes]], start: int = 0
-) -> list[Reply]:
+def execute_batch(session: Session, commands: Sequence[list[bytes]], start: int = 0) -> list[Reply]:
     """Run `commands` from `start` on; their replies, errors among them as CommandError instances.
 
     Fewer replies than commands: the last one is BLOCKED, has closed the session, or was the last

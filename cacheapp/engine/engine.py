@@ -90,8 +90,7 @@ class Engine:
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
         self.tracking = Tracking(self)
-        self.overtime = Overtime(self)
-        self.warmth = Warmth()
+        self.overtime, self.warmth = Overtime(self), Warmth()
         # Odd while a command runs; lets readers go without the lock (see `shortcuts`).
         self.epoch = 0
         self.dirty = self.used_bytes = 0

@@ -95,6 +95,7 @@ class Command:
     is_write: bool = False
     deny_oom: bool = False
     skip: int = 1
+    no_script: bool = False
     # How many words a command has, the name included; no number will do for a container.
     count_min: int = 0
     count_max: int = 0
@@ -214,6 +215,7 @@ def _derive(row: Command, categories: str) -> None:
     row.is_write = "write" in row.flags
     row.deny_oom = "denyoom" in row.flags
     row.skip = 2 if "|" in row.name else 1
+    row.no_script = "noscript" in row.flags
     row.count_min = abs(row.arity)
     row.count_max = row.arity if row.arity > 0 else sys.maxsize
     words = set(categories.split())

@@ -63,7 +63,7 @@ def eval_ro(ctx: Session, source: bytes, count: bytes, *arguments: bytes) -> Rep
     summary="Executes a server-side Lua script by SHA1 digest.", shaped=True,
 )  # fmt: skip
 def evalsha(ctx: Session, sha: bytes, count: bytes, *arguments: bytes) -> Reply:
-    return _run_by_sha(ctx, sha, count, arguments, read_only=False)
+    return _run_by_sha(ctx, sha, count, arguments)
 
 
 @command(
@@ -76,12 +76,12 @@ def evalsha_ro(ctx: Session, sha: bytes, count: bytes, *arguments: bytes) -> Rep
 
 
 def _run_by_sha(
-    ctx: Session, sha: bytes, count: bytes, arguments: tuple[bytes, ...], *, read_only: bool
+    ctx: Session, sha: bytes, count: bytes, arguments: tuple[bytes, ...], read_only: bool = False
 ) -> Reply:
     if len(sha) != _SHA_LENGTH:
         raise CommandError(NO_SCRIPT)
-    key_count = _key_count(count, arguments)
-    return _run(ctx, ctx.engine.scripts.find(sha), key_count, arguments, read_only=read_only)
+    key_count, scripts = _key_count(count, arguments), ctx.engine.scripts
+    return scripts.run(ctx, scripts.find(sha), key_count, arguments, read_only=read_only)
 
 
 def _key_count(count: bytes, arguments: tuple[bytes, ...]) -> int:
@@ -101,8 +101,7 @@ def _run(
     *,
     read_only: bool = False,
 ) -> Reply:
-    keys, rest = list(arguments[:key_count]), list(arguments[key_count:])
-    return ctx.engine.scripts.run(ctx, script, keys, rest, read_only=read_only)
+    return ctx.engine.scripts.run(ctx, script, key_count, arguments, read_only=read_only)
 
 
 container(

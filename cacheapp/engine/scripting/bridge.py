@@ -10,16 +10,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine import registry
 from cacheapp.engine.acl import check
 from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError
 from cacheapp.engine.overtime import Running
-from cacheapp.engine.replies import NULL_ARRAY, Reply, Status, to_resp2
+from cacheapp.engine.replies import NULL_ARRAY, OK, Reply, Status, to_resp2
 from cacheapp.engine.scripting.conversion import size_bytes, to_lua
 from cacheapp.engine.session import Session
+from cacheapp.engine.stats import TIMES_MAX
 from cacheapp.engine.version import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _NOT_ALLOWED = "ERR This Redis command is not allowed from script"
 _READ_ONLY = "ERR Write commands are not allowed from read-only scripts."
 _KILLED = b"ERR Script killed by user with SCRIPT KILL..."
 _INTERRUPTED = "ERR Script interrupted"
+_OK_FIELDS = {b"ok": b"OK"}
 _NO_MEMORY = "ERR not enough memory for the reply in Lua"
 
 
@@ -73,16 +75,21 @@ class Bridge:
         self.overdue_message: bytes | None = None
         self._read_only = False
         self._may_grow = True
+        # Whether each command of the script has to be looked at: who calls, what it may.
+        self._checked = False
         self._wrote = False
         self._extended = False
         self.sandbox: Sandbox | None = None
+        self._call = self._calls()
 
     @property
     def protocol(self) -> int:
         """What redis.setresp chose, 2 unless it was called."""
         return self._session.protocol
 
-    def begin(self, caller: Session, keys: list[bytes], *, read_only: bool, may_grow: bool) -> None:
+    def begin(
+        self, caller: Session, keys: Sequence[bytes], *, read_only: bool, may_grow: bool
+    ) -> None:
         """Get ready for a script of `caller` that declares `keys`.
 
         `read_only` refuses commands that write, `may_grow=False` those that may need memory,
@@ -98,6 +105,7 @@ class Bridge:
         self._caller = caller
         self._read_only = read_only
         self._may_grow = may_grow
+        self._checked = read_only or not may_grow or caller.restricted
         self._wrote = False
         self._extended = False
         self._message = None
@@ -192,15 +200,52 @@ class Bridge:
         self._counted = counted
         return self._raised.with_traceback(None)
 
-    def _call(self, *args: Any) -> Any:
-        try:
-            return self._perform(args)
-        except CommandError as error:
-            message, counted = str(error), error.counted
-        except BaseException as exception:  # noqa: BLE001 - `finish` raises it again
-            self._exception = exception
-            message, counted = _INTERRUPTED, True
-        raise self._fail(message, counted=counted)
+    def _calls(self) -> Callable[..., Any]:
+        """redis.call. A closure that runs most commands itself, for what a script costs is calls.
+
+        Commands that need a look at the arguments, the user or the reply go to `_perform`.
+        """
+        engine, session, known = self._engine, self._session, registry.COMMANDS.get
+        clock, stats = engine.clock.time, engine.stats.commands
+
+        def call(*args: Any) -> Any:
+            try:
+                for arg in args:
+                    if type(arg) is not bytes:
+                        return self._perform(args)
+                row = known(args[0]) if args else None
+                if (
+                    row is None
+                    or not row.count_min <= len(args) <= row.count_max
+                    or row.no_script
+                    or self._checked
+                ):
+                    return self._perform(args)
+                if row.is_write:
+                    self._wrote = True
+                started = clock()
+                try:
+                    reply = row.handler(session, *args[1:])
+                except BaseException as error:
+                    engine.ended(session, row, list(args), started, error)
+                    raise
+                elapsed = clock() - started
+                stat = stats.get(row.display)
+                if stat is None or elapsed >= engine.notable_seconds:
+                    engine.ended(session, row, list(args), started)
+                else:
+                    stat.times.append(elapsed)
+                    if len(stat.times) > TIMES_MAX:
+                        stat.settle()
+                return reply if type(reply) is int else self._given(row, reply)
+            except CommandError as error:
+                message, counted = str(error), error.counted
+            except BaseException as exception:  # noqa: BLE001 - `finish` raises it again
+                self._exception = exception
+                message, counted = _INTERRUPTED, True
+            raise self._fail(message, counted=counted)
+
+        return call
 
     def _pcall(self, *args: Any) -> Any:
         try:
@@ -228,7 +273,7 @@ class Bridge:
         if row is None or not row.count_min <= len(arguments) <= row.count_max:
             row = self._row(arguments)
         session = self._session
-        if session.restricted or "noscript" in row.flags:
+        if session.restricted or row.no_script:
             self._check_allowed(row, arguments)
         if row.is_write:
             if self._read_only:
@@ -239,17 +284,22 @@ class Bridge:
         elif self._read_only and row.name in registry.MAY_REPLICATE:
             raise self._refused(_READ_ONLY, row)
         reply = self._engine.call(session, row, arguments)
-        kind = type(reply)
-        if kind is int:
-            return reply
-        sandbox = self.sandbox
-        assert sandbox is not None
+        return reply if type(reply) is int else self._given(row, reply)
+
+    def _given(self, row: registry.Command, reply: Reply) -> Any:
+        """What Lua gets for the reply of a command. Raises CommandError where it has no room."""
+        kind, sandbox = type(reply), self.sandbox
+        if sandbox is None:
+            raise CommandError(_NO_MEMORY)
         if kind is bytes:
             if sandbox.used() + len(reply) > MEMORY_BYTES_MAX:
                 raise CommandError(_NO_MEMORY)
             return reply
+        session = self._session
         if reply is None or reply is NULL_ARRAY:
             return None if session.protocol == 3 else False
+        if reply is OK and sandbox.used() < MEMORY_BYTES_MAX:
+            return sandbox.table(_OK_FIELDS)
         if kind is Status and sandbox.used() < MEMORY_BYTES_MAX:
             return sandbox.table({b"ok": bytes(reply)})
         if row.shaped and session.protocol == 2:
@@ -269,7 +319,7 @@ class Bridge:
 
     def _check_allowed(self, row: registry.Command, arguments: list[bytes]) -> None:
         """Raise where no script may run a command, or not one of the caller's user."""
-        if "noscript" in row.flags and not self._engine.scripts_may_all:
+        if row.no_script and not self._engine.scripts_may_all:
             raise self._refused(_NOT_ALLOWED, row)
         denied = self._engine.acl.script_denial(self._session, row, arguments, self._caller)
         if denied is not None:

@@ -65,12 +65,17 @@ end
 
 -- Time
 
-local deadline = math.huge
+-- `seconds_left` is what a script may take that has just begun: its deadline is set at the first
+-- look at the clock, which most scripts end before.
+local deadline, seconds_left = math.huge, nil
 local stopped
 local watching_closely = false
 local watch
 
 function watch()
+    if seconds_left then
+        deadline, seconds_left = clock() + seconds_left, nil
+    end
     if clock() < deadline then
         local large = gcinfo() > LARGE_KILOBYTES
         if large ~= watching_closely then
@@ -147,9 +152,11 @@ local function handled(handler, ok, ...)
 end
 
 local function disarm()
-    deadline = math.huge
-    watching_closely = false
-    sethook(watch, "", HOOK_COUNT)
+    deadline, seconds_left = math.huge, nil
+    if watching_closely or stopped then
+        watching_closely = false
+        sethook(watch, "", HOOK_COUNT)
+    end
 end
 
 -- The line of an error whose frame a tail call has taken.
@@ -559,7 +566,7 @@ end
 local function begin(keys, arguments, seconds)
     environment.KEYS, environment.ARGV = keys, arguments
     stopped = nil
-    deadline = clock() + seconds
+    seconds_left = seconds
 end
 
 local function choose(chunk)

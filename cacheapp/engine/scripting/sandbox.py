@@ -125,19 +125,30 @@ class Sandbox:
         """Whether the host may put `size` more bytes into Lua now."""
         return bool(self.used() + size < MEMORY_BYTES_MAX)
 
-    def run(self, chunk: Any, sha: str, keys: list[bytes], arguments: list[bytes]) -> Reply:
-        """Run a chunk; its result in RESP3's shape, or CommandError with the place of the error."""
-        self.make_room(sum(map(len, keys)) + sum(map(len, arguments)), sha)
-        seconds = self._bridge.limit_seconds() or NO_LIMIT_SECONDS
+    def run(self, chunk: Any, sha: str, key_count: int, arguments: tuple[bytes, ...]) -> Reply:
+        """Run a chunk; its result in RESP3's shape, or CommandError with the place of the error.
+
+        The first `key_count` of the arguments are KEYS.
+        """
+        size = sum(map(len, arguments))
+        if self.used() + size > _COLLECT_BYTES:
+            self.make_room(size, sha)
+        bridge = self._bridge
+        seconds = bridge.limit_seconds() or NO_LIMIT_SECONDS
         try:
-            if len(keys) + len(arguments) <= _DIRECT_ARGUMENTS_MAX:
-                result = self._run(chunk, seconds, len(keys), *keys, *arguments)
+            if len(arguments) <= _DIRECT_ARGUMENTS_MAX:
+                result = self._run(chunk, seconds, key_count, *arguments)
             else:
-                result = self._run_tables(chunk, seconds, self.table(keys), self.table(arguments))
+                result = self._run_tables(
+                    chunk,
+                    seconds,
+                    self.table(arguments[:key_count]),
+                    self.table(arguments[key_count:]),
+                )
         except self._lua_error as error:
             raise self.failed(error, sha) from error
-        self._bridge.finish()
-        return self._reply(result, sha)
+        bridge.finish()
+        return result if type(result) is bytes else self._reply(result, sha)
 
     def make_room(self, size: int, script: str) -> None:
         """See to it that the arguments of `script` find `size` bytes in Lua, or CommandError."""

@@ -63,10 +63,12 @@ class Scripts:
 
     def find(self, sha: bytes) -> Script:
         """The script with this SHA1; NOSCRIPT if it is unknown."""
-        script = self._scripts.get(sha.lower().decode("latin-1"))
+        script = self._scripts.get(sha.decode("latin-1"))
+        if script is None:
+            script = self._scripts.get(sha.lower().decode("latin-1"))
         if script is None:
             raise CommandError(NO_SCRIPT)
-        return self._used(script)
+        return script if script.loaded else self._used(script)
 
     def load(self, source: bytes) -> Script:
         """The script with this text, kept until `flush`; an error if it does not compile."""
@@ -100,15 +102,21 @@ class Scripts:
         self,
         caller: Session,
         script: Script,
-        keys: list[bytes],
-        arguments: list[bytes],
+        key_count: int,
+        arguments: tuple[bytes, ...],
         *,
         read_only: bool,
     ) -> Reply:
-        """Run `script` for `caller`; its result in RESP3's shape, or CommandError."""
-        sandbox = self._ready()
-        assert self._bridge is not None
-        may_grow = not is_full(self._engine)
+        """Run `script` for `caller`; its result in RESP3's shape, or CommandError.
+
+        The first `key_count` of the arguments are KEYS.
+        """
+        sandbox = self._sandbox
+        if sandbox is None or sandbox.broken:
+            sandbox = self._ready()
+        bridge = self._bridge
+        assert bridge is not None
+        may_grow = not self._engine.limited or not is_full(self._engine)
         if script.flags is not None:
             if read_only and "no-writes" not in script.flags:
                 raise CommandError(
@@ -118,10 +126,9 @@ class Scripts:
             if not may_grow and not script.flags & {"allow-oom", "no-writes"}:
                 raise CommandError(OUT_OF_MEMORY)
             may_grow = may_grow or "allow-oom" in script.flags
-        self._bridge.begin(caller, keys, read_only=read_only, may_grow=may_grow)
-        bridge = self._bridge
+        bridge.begin(caller, arguments[:key_count], read_only=read_only, may_grow=may_grow)
         try:
-            return sandbox.run(script.chunk(sandbox), script.sha, keys, arguments)
+            return sandbox.run(script.chunk(sandbox), script.sha, key_count, arguments)
         finally:
             bridge.end()
 

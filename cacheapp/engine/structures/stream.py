@@ -16,12 +16,12 @@ Consumer groups are in `streamgroup`; here they are a dict that is copied along.
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
+from cacheapp.engine.structures.listpacksize import number_bytes, text_bytes
 from cacheapp.engine.structures.streamgroup import Group
 
 SEQUENCE_MASK = 2**64 - 1
@@ -35,8 +35,6 @@ Row = list[bytes | Pairs]
 # The largest listpack that Redis makes, where no smaller limit is set.
 _LISTPACK_BYTES_MAX = 1 << 30
 _LISTPACK_FRAME_BYTES = 7
-_INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]*)\Z")
-_INTEGER_DIGITS_MAX = 20
 # Nodes given up at the head before the lists are cut.
 _HEAD_SLACK = 512
 # From so many entries on, a range takes their values out in one piece.
@@ -74,10 +72,10 @@ class Node:
         self.live = 0
         # What it takes in this process, from when it is sealed on; 0 before.
         self.weight = 0
-        names = sum(map(_text_bytes, fields))
+        names = sum(map(text_bytes, fields))
         self.listpack_bytes = (
-            _LISTPACK_FRAME_BYTES + 2 * _number_bytes(0) + _number_bytes(len(fields)) + names
-            + _number_bytes(0)
+            _LISTPACK_FRAME_BYTES + 2 * number_bytes(0) + number_bytes(len(fields)) + names
+            + number_bytes(0)
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -93,20 +91,20 @@ class Node:
         ms, sequence, master = number >> 64, number & SEQUENCE_MASK, self.master
         distance = sequence - (master & SEQUENCE_MASK)
         # Two for the flags, and two for a number that is short, as most are.
-        size = 4 + (2 if 0 <= distance < 128 else _number_bytes(distance))
+        size = 4 + (2 if 0 <= distance < 128 else number_bytes(distance))
         if ms != master >> 64:
-            size += _number_bytes(ms - (master >> 64)) - 2
+            size += number_bytes(ms - (master >> 64)) - 2
         first = len(ends)
         for value in values:
             blob += value
             ends.append(len(blob))
-            size += _text_bytes(value)
+            size += text_bytes(value)
         count = len(fields)
         if fields == self.fields:
-            size += 2 if count < 125 else _number_bytes(count + 3)
+            size += 2 if count < 125 else number_bytes(count + 3)
         else:
-            size += _number_bytes(count) + sum(map(_text_bytes, fields))
-            size += _number_bytes(2 * count + 4)
+            size += number_bytes(count) + sum(map(text_bytes, fields))
+            size += number_bytes(2 * count + 4)
             self._keep_own(fields)
         if self.starts is not None:
             self.starts.append(first)
@@ -114,7 +112,7 @@ class Node:
         self.sequences.append(sequence)
         self.live += 1
         if self.live >= 128:
-            size += _number_bytes(self.live) - _number_bytes(self.live - 1)
+            size += number_bytes(self.live) - number_bytes(self.live - 1)
         self.listpack_bytes += size
 
     def _keep_own(self, fields: tuple[bytes, ...]) -> None:
@@ -198,7 +196,9 @@ class Node:
         rows: list[Row]
         if width == 1:
             [field] = fields
-            rows = [[b"%d-%d" % name, [field, value]] for name, value in zip(names, values)]  # noqa: B905 - as many, and it is quicker
+            rows = [
+                [b"%d-%d" % name, [field, value]] for name, value in zip(names, values, strict=True)
+            ]
         else:
             rows = []
             at = 0
@@ -222,8 +222,8 @@ class Node:
         """Delete the entry at `position`, which is there."""
         dead = len(self.ms) - self.live
         self.gone |= 1 << position
-        self.listpack_bytes += _number_bytes(self.live - 1) - _number_bytes(self.live)
-        self.listpack_bytes += _number_bytes(dead + 1) - _number_bytes(dead)
+        self.listpack_bytes += number_bytes(self.live - 1) - number_bytes(self.live)
+        self.listpack_bytes += number_bytes(dead + 1) - number_bytes(dead)
         self.live -= 1
 
     def copy(self) -> Node:
@@ -246,40 +246,6 @@ class Node:
             if part is not None:
                 size += sys.getsizeof(part)
         return size + sum(map(sys.getsizeof, self.fields))
-
-
-def _number_bytes(value: int) -> int:
-    """The bytes of an integer in a listpack, its length at the end included."""
-    if 0 <= value < 128:
-        return 2
-    if -4096 <= value < 4096:
-        return 3
-    for size in (2, 3, 4):
-        if -(1 << 8 * size - 1) <= value < 1 << 8 * size - 1:
-            return size + 2
-    # A difference beyond 64 bits wraps around, as it does in C.
-    if not -(1 << 63) <= value < 1 << 63:
-        return _number_bytes((value + (1 << 63) & SEQUENCE_MASK) - (1 << 63))
-    return 10
-
-
-def _text_bytes(raw: bytes) -> int:
-    """The bytes of a string in a listpack, which keeps integers as such."""
-    size = len(raw)
-    if raw[:1] > b"9":
-        # No number, and short: what most are.
-        if size < 64:
-            return size + 2
-    elif size <= _INTEGER_DIGITS_MAX and _INTEGER.match(raw):
-        value = int(raw)
-        if -(1 << 63) <= value < 1 << 63:
-            return _number_bytes(value)
-    if size < 64:
-        return size + 2
-    size += 2 if size < 4096 else 5
-    if size <= 127:
-        return size + 1
-    return size + (2 if size < 16383 else 3 if size < 2097151 else 4 if size < 268435455 else 5)
 
 
 class Stream:

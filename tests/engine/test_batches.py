@@ -1,0 +1,98 @@
+"""A batch answers what its commands would one by one, in every state of engine and session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cacheapp.engine import batches
+from cacheapp.engine.batches import execute_batch
+from cacheapp.engine.clock import ManualClock
+from cacheapp.engine.engine import Engine
+from cacheapp.engine.errors import CommandError
+from cacheapp.engine.replies import BLOCKED, Reply
+from cacheapp.engine.session import Session
+
+COMMANDS = [
+    line.split()
+    for line in (
+        b"SET a 1", b"INCR a", b"GET a", b"LPUSH a x", b"NOSUCH a", b"GET", b"RPUSH list x y",
+        b"LRANGE list 0 -1", b"HSET h f v", b"HGETALL h", b"MULTI", b"SET b 2", b"LPUSH b x",
+        b"EXEC", b"CONFIG GET hz", b"EVAL return{redis.call('get','a')} 0", b"SELECT 1", b"GET a",
+        b"CLIENT REPLY SKIP", b"SET c 3", b"GET c",
+    )
+]  # fmt: skip
+
+
+def one_by_one(session: Session, commands: list[list[bytes]]) -> list[Reply]:
+    replies: list[Reply] = []
+    for command in commands:
+        try:
+            replies.append(session.engine.execute(session, command))
+        except CommandError as error:
+            replies.append(error)
+    return replies
+
+
+def shown(replies: list[Reply]) -> list[Any]:
+    return [
+        str(reply) if isinstance(reply, CommandError) else
+        [str(item) for item in reply] if isinstance(reply, list) else reply
+        for reply in replies
+    ]  # fmt: skip
+
+
+def prepare(engine: Engine, session: Session, state: str) -> None:
+    if state == "monitored":
+        engine.monitor(engine.connect(lambda _reply: None), wanted=True)
+    elif state == "notable":
+        engine.execute(session, [b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0"])
+    elif state == "full":
+        engine.execute(session, [b"CONFIG", b"SET", b"maxmemory", b"1"])
+    elif state == "tracked":
+        tracker = engine.connect(lambda _reply: None, protocol=3)
+        engine.execute(tracker, [b"CLIENT", b"TRACKING", b"ON"])
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("state", ["at rest", "monitored", "notable", "full", "tracked"])
+def test_it_is_what_the_commands_do_one_by_one(state: str, protocol: int) -> None:
+    outcomes = []
+    for run in (execute_batch, one_by_one):
+        engine = Engine(clock=ManualClock())
+        session = engine.connect(lambda _reply: None, protocol=protocol)
+        engine.execute(session, [b"PING"])
+        prepare(engine, session, state)
+        replies = run(session, COMMANDS)
+        calls = {name: (stat.calls, stat.failed) for name, stat in engine.stats.commands.items()}
+        log = [entry.args for entry in engine.slowlog.entries] if state == "notable" else []
+        outcomes.append((shown(replies), calls, engine.epoch % 2, engine.dirty, log))
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0][0]) == len(COMMANDS)
+
+
+def test_it_begins_where_it_is_told_and_ends_after_a_number(monkeypatch: Any) -> None:
+    monkeypatch.setattr(batches, "BATCH_MAX", 2)
+    engine = Engine()
+    session = engine.connect(lambda _reply: None)
+    commands = [[b"RPUSH", b"list", b"%d" % number] for number in range(5)]
+    assert execute_batch(session, commands, 1) == [1, 2]
+    assert execute_batch(session, commands, 4) == [3]
+
+
+def test_a_command_that_waits_ends_it_and_a_waiting_client_is_served() -> None:
+    engine = Engine()
+    delivered: list[Reply] = []
+    waiting, session = engine.connect(delivered.append), engine.connect(lambda _reply: None)
+    commands = [[b"BLPOP", b"list", b"0"], [b"PING"]]
+    assert execute_batch(waiting, commands) == [BLOCKED]
+    assert execute_batch(session, [[b"RPUSH", b"list", b"x"], [b"LLEN", b"list"]]) == [1, 0]
+    assert delivered == [[b"list", b"x"]]
+
+
+def test_it_ends_with_the_session() -> None:
+    engine = Engine()
+    session = engine.connect(lambda _reply: None)
+    assert len(execute_batch(session, [[b"QUIT"], [b"PING"]])) == 1
+    assert session.closing

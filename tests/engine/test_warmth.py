@@ -1,0 +1,90 @@
+"""Hashes that are used a lot are dicts for a while, and nobody can tell."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cacheapp.engine import warmth
+from cacheapp.engine.clock import ManualClock
+from cacheapp.engine.engine import Engine
+from cacheapp.engine.structures.hash import Hash
+
+ENTRIES_MAX, VALUE_BYTES_MAX = 4, 8
+FIELD = st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"a field too long"])
+STEP = st.one_of(
+    st.tuples(st.just("put"), FIELD, st.sampled_from([b"", b"1", b"two", b"\xff", b"x" * 1100])),
+    st.tuples(st.just("put_many"), st.lists(FIELD, min_size=1, max_size=6)),
+    st.tuples(st.just("remove"), FIELD),
+    st.tuples(st.sampled_from(["warm", "cool", "copy"])),
+)
+
+
+def facts(found: Hash) -> tuple[object, ...]:
+    return found.items(), len(found), found.packed, found.encoding(None), found.copy().items()
+
+
+@given(st.lists(STEP, max_size=30))
+def test_a_warm_hash_is_like_a_packed_one(steps: list[tuple[object, ...]]) -> None:
+    warm, packed = Hash(), Hash()
+    for name, *arguments in steps:
+        if name == "put":
+            field, value = arguments
+            results = {each.put(field, value, ENTRIES_MAX, 1200) for each in (warm, packed)}
+        elif name == "put_many":
+            [fields] = arguments
+            pairs = [part for field in fields for part in (field, b"v")]
+            results = {
+                each.put_many(pairs, ENTRIES_MAX, VALUE_BYTES_MAX) for each in (warm, packed)
+            }
+        elif name == "remove":
+            results = {each.remove(*arguments) for each in (warm, packed)}
+        elif name == "copy":
+            warm, results = warm.copy(), {None}
+        else:
+            getattr(warm, name)()
+            results = {None}
+        assert len(results) == 1
+        assert facts(warm) == facts(packed)
+        assert warm.get_many([b"a", b"e"]) == packed.get_many([b"a", b"e"])
+
+
+def test_its_bytes_are_those_of_the_packed_hash() -> None:
+    found = Hash()
+    found.put_many([b"a", b"1", b"b", b"2"], ENTRIES_MAX, VALUE_BYTES_MAX)
+    before = found.memory_bytes(0)
+    assert found.warm()
+    assert not found.warm()
+    assert found.memory_bytes(0) == before
+
+
+def _warm_hashes(engine: Engine) -> int:
+    database = engine.databases[0]
+    return sum(isinstance(database.peek(key)._fields, dict) for key in database)
+
+
+def test_hashes_are_warmed_after_a_tick_up_to_a_number_and_cool_with_time() -> None:
+    engine = Engine({"hz": "10"}, clock=(clock := ManualClock()))
+    session = engine.connect(lambda _reply: None)
+    counts = []
+    for number in range(200):
+        clock.advance(0.2)
+        for each in range(3):
+            engine.execute(session, [b"HSET", b"h%d:%d" % (number, each), b"f", b"v"])
+            assert engine.execute(session, [b"HGET", b"h%d:%d" % (number, each), b"f"]) == b"v"
+        counts.append(_warm_hashes(engine))
+    assert max(counts) == counts[-1] == warmth._WARM_MAX
+    for _ in range(warmth._WARM_MAX):
+        clock.advance(0.2)
+        engine.tick()
+    assert _warm_hashes(engine) == 0
+
+
+def test_under_a_limit_hashes_stay_packed() -> None:
+    engine = Engine({"maxmemory": "100mb"}, clock=(clock := ManualClock()))
+    session = engine.connect(lambda _reply: None)
+    for _ in range(3):
+        clock.advance(1)
+        engine.execute(session, [b"HSET", b"h", b"f", b"v"])
+        engine.execute(session, [b"HGETALL", b"h"])
+    assert _warm_hashes(engine) == 0
