@@ -101,7 +101,11 @@ def save_value(value: Any, config: Config, *, newest: bool = False) -> bytes:
 
 def load_value(reader: Reader, config: Config) -> Any:
     """The value that comes next in `reader`, its type's byte first; raises CorruptPayload."""
-    kind = reader.byte()
+    return load_kind(reader.byte(), reader, config)
+
+
+def load_kind(kind: int, reader: Reader, config: Config) -> Any:
+    """As `load_value`, where the type's byte has been read and a key came after it."""
     load = _LOADERS.get(kind)
     if load is None:
         raise CorruptPayload(f"no type {kind}")

@@ -20,8 +20,8 @@ RDB_VERSION_7_4: Final = 12
 _FOOTER_BYTES: Final = 10
 _CHECKSUM_BYTES: Final = 8
 
-_FUNCTION: Final = 245
-_FUNCTION_OF_CANDIDATES: Final = 246
+FUNCTION: Final = 245
+FUNCTION_OF_CANDIDATES: Final = 246
 
 
 def seal(body: bytes, version: int = RDB_VERSION) -> bytes:
@@ -56,7 +56,7 @@ def restored_value(payload: bytes, config: Config) -> Any:
 
 def save_library(code: bytes, *, compressed: bool) -> bytes:
     """A library of functions by its text."""
-    return b"%c%b" % (_FUNCTION, pack_string(code, compressed=compressed))
+    return b"%c%b" % (FUNCTION, pack_string(code, compressed=compressed))
 
 
 def dump_libraries(codes: Iterable[bytes], config: Config) -> bytes:
@@ -74,15 +74,16 @@ def restored_libraries(payload: bytes) -> list[bytes]:
     codes = []
     while reader.left > _FOOTER_BYTES:
         kind = reader.byte()
-        if kind not in (_FUNCTION, _FUNCTION_OF_CANDIDATES):
+        if kind not in (FUNCTION, FUNCTION_OF_CANDIDATES):
             raise CorruptPayload("given type is not a function")
-        codes.append(_library(reader, kind))
+        codes.append(load_library(reader, kind))
     return codes
 
 
-def _library(reader: Reader, kind: int) -> bytes:
+def load_library(reader: Reader, kind: int) -> bytes:
+    """The text of the library that comes next, after the byte of its kind; CorruptPayload."""
     try:
-        if kind == _FUNCTION:
+        if kind == FUNCTION:
             return reader.string()
         # As release candidates of Redis 7.0 wrote it: name and engine apart from the text.
         name, engine = reader.string(), reader.string()

@@ -1,81 +1,121 @@
-"""Everything that an engine holds, as bytes, and back: what DEBUG RELOAD is made of.
+"""Everything that an engine holds at one time, and how that is put into an engine.
 
-Each value goes out and in through the formats of RDB, so a reload proves them on real data, and
-encodings are decided anew. As in an RDB file, idleness and use counters are kept only where the
-eviction policy reads them, and keys that have come due meanwhile are left out. No file: that is
-for later modules to build on this one.
+A snapshot is taken under the lock and written without it. So the columns are copied and each value
+that can change with them; nothing is turned into bytes meanwhile. Keys that have come due are in
+it, and are left out where it is loaded, as in an RDB file. `rdb` turns snapshots into bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.fieldexpiry import expect_fields
-from cacheapp.engine.persistence.encoding import CorruptPayload, Reader
-from cacheapp.engine.persistence.objects import load_value, save_value
+from cacheapp.engine.persistence.encoding import CorruptPayload
+from cacheapp.engine.values import FloatString
 
 if TYPE_CHECKING:
+    from cacheapp.engine.database import Database
     from cacheapp.engine.engine import Engine
 
+# An access that nobody knows: the key counts as one that is new.
+UNKNOWN = -1.0
+_UNCHANGING = frozenset({bytes, int, FloatString, type(None)})
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A key with its value in RDB's bytes; the deadline in milliseconds (0: none)."""
 
-    database: int
-    key: bytes
-    body: bytes
-    deadline_ms: int
-    access: float
+@dataclass(slots=True)
+class Part:
+    """The keys of one database, column by column; a key of None is a slot that is not in use."""
+
+    index: int
+    keys: Sequence[bytes | None] = ()
+    values: Sequence[Any] = ()
+    deadlines: Sequence[int] = ()
+    accesses: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What an engine held at one time: keys of all databases, texts of libraries."""
 
-    entries: list[Entry] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     libraries: list[bytes] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many keys there are."""
+        return sum(len(part.keys) - list(part.keys).count(None) for part in self.parts)
 
 
 def taken(engine: Engine) -> Snapshot:
     """A snapshot of `engine` as it is now."""
-    entries = [
-        Entry(
-            database.index,
-            key,
-            save_value(database.peek(key), engine.config, newest=True),
-            database.deadline(key),
-            database.access(key),
-        )
-        for database in engine.databases
-        for key in database
-    ]
+    parts = [_copied(database) for database in engine.databases if len(database)]
     libraries = [library.code for library in engine.functions.libraries.values()]
-    return Snapshot(entries, libraries)
+    return Snapshot(parts, libraries)
 
 
-def load(engine: Engine, snapshot: Snapshot, *, merge: bool) -> None:
-    """Add what is in `snapshot` to `engine`; with `merge`, in place of what has the same names.
+def _copied(database: Database) -> Part:
+    unchanging = _UNCHANGING
+    values = [
+        value
+        if type(value) in unchanging
+        else value.copy()
+        for value in database.values
+    ]  # fmt: skip
+    return Part(
+        database.index,
+        database.keys[:],
+        values,
+        database.deadlines[:],
+        database.accesses[:],
+    )
 
-    Raises CorruptPayload where names are taken and `merge` is not given.
+
+def load(engine: Engine, snapshot: Snapshot, *, merge: bool, due_too: bool = False) -> int:
+    """Put what is in `snapshot` into `engine`; how many keys were left out because they are due.
+
+    With `merge` it takes the place of what has the same names, else CorruptPayload is raised
+    where names are taken, and for databases that the engine has not; then nothing has changed.
+    With `due_too` nothing is left out: changes that follow may still concern such a key.
     """
+    for part in snapshot.parts:
+        _check(engine, part, merge)
     try:
         engine.functions.restore(snapshot.libraries, replace=merge, flush=False)
     except CommandError as error:
         raise CorruptPayload(str(error)) from None
-    keep_access = engine.config["maxmemory-policy"].endswith(("-lru", "-lfu"))
-    for entry in snapshot.entries:
-        if 0 < entry.deadline_ms < engine.now_ms:
-            continue
-        database = engine.databases[entry.database]
-        value = load_value(Reader(entry.body), engine.config)
-        if database.discard(entry.key) and not merge:
-            raise CorruptPayload("a key that is there")
-        database.put(entry.key, value)
-        expect_fields(database, entry.key, value)
-        database.set_deadline(entry.key, entry.deadline_ms)
-        if keep_access:
-            database.accesses[database.slots[entry.key]] = entry.access
-        database.noted(entry.key)
+    now_ms = 0 if due_too else engine.now_ms
+    left_out = 0
+    for part in snapshot.parts:
+        database = engine.databases[part.index]
+        for key, value, deadline_ms, access in zip(
+            part.keys, part.values, part.deadlines, part.accesses, strict=True
+        ):
+            if key is None:
+                continue
+            if 0 < deadline_ms < now_ms:
+                left_out += 1
+                continue
+            if merge:
+                database.discard(key)
+            database.put(key, value)
+            expect_fields(database, key, value)
+            if deadline_ms:
+                database.set_deadline(key, deadline_ms)
+            if access != UNKNOWN:
+                database.accesses[database.slots[key]] = access
+            database.noted(key)
+    return left_out
+
+
+def _check(engine: Engine, part: Part, merge: bool) -> None:
+    if part.index >= len(engine.databases):
+        raise CorruptPayload(f"keys in database {part.index}, and there are fewer databases")
+    names = [key for key in part.keys if key is not None]
+    if len(set(names)) != len(names):
+        raise CorruptPayload("a key twice")
+    database = engine.databases[part.index]
+    if not merge and len(database) and any(key in database for key in names):
+        raise CorruptPayload("a key that is there")

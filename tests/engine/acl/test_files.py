@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ SECRET = b"user bob on #%b ~a ~b resetchannels -@all +get (~* &* -@all +set)\n" 
 class FullDisk(Files):
     """Files of a disk on which nothing more can be written."""
 
-    def write(self, path: Path, content: bytes, mode: int) -> None:
+    def write(self, path: Path, pieces: Iterable[bytes], mode: int) -> None:
         """Half of the content, then ENOSPC."""
         super().write(path, content[: len(content) // 2], mode)
         raise OSError(28, "No space left on device")
