@@ -65,6 +65,8 @@ def is_kept(engine: Engine, session: Session, row: Command, args: list[bytes]) -
     queues = session.queue is not None and row.display not in UNQUEUED_COMMANDS
     if engine.limited:
         _check_memory(engine, session, row, queues)
+    if engine.saving.broken:
+        engine.saving.check(session, row)
     engine.overtime.check(row)
     if engine.tracking.active:
         engine.tracking.limit()

@@ -32,6 +32,7 @@ from cacheapp.engine.parameter import (
     parse_percentiles,
     parse_share,
 )
+from cacheapp.engine.persistence.settings import file_rows, log_rows
 
 __all__ = [
     "ALIASES",
@@ -174,7 +175,7 @@ def _front_rows() -> Iterable[Parameter]:
 
 # What an engine has in any front, which is what a memory:// URL may say.
 ENGINE_PARAMETERS: dict[str, Parameter] = {
-    row.name: row for row in (*_rows(), *_encoding_rows(), *_acl_rows())
+    row.name: row for row in (*_rows(), *_encoding_rows(), *_acl_rows(), *file_rows(), *log_rows())
 }
 PARAMETERS: dict[str, Parameter] = {
     **{row.name: row for row in inert_rows()},

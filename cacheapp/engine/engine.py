@@ -33,7 +33,7 @@ from cacheapp.engine.notifications import notify
 from cacheapp.engine.overtime import Overtime
 from cacheapp.engine.pausing import Pause
 from cacheapp.engine.persistence.files import Files
-from cacheapp.engine.persistence.snapshot import Snapshot
+from cacheapp.engine.persistence.saving import Saving
 from cacheapp.engine.propagation import Propagation
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import COMMANDS, Command
@@ -107,11 +107,10 @@ class Engine:
         self.end_process: Callable[[], None] | None = None
         # Set by a front that has sockets (MIGRATE).
         self.transfer: Transfer | None = None
-        # What DEBUG RELOAD wrote last.
-        self.snapshot = Snapshot()
         self._next_session_id = 1
         self.now: float = self.clock.time()
         self.started = self.now
+        self.saving = Saving(self)
         self.fast_until = self.rest_until = self.write_until = 0.0
         self.next_tick = self.now
         self.run_id, self.replication_id = os.urandom(20).hex(), os.urandom(20).hex()
@@ -121,6 +120,7 @@ class Engine:
         self._configured(frozenset(self.config.values))
         self.config.subscribe(self._configured)
         self.acl.load_configured()
+        self.saving.start()
         forks.watch(self)
 
     @classmethod
@@ -146,9 +146,20 @@ class Engine:
 
     @classmethod
     def discard(cls, name: str) -> None:
-        """Forget the engine called `name`; those who hold it keep it. No error if unknown."""
+        """Forget the engine called `name`; those who hold it keep it. No error if unknown.
+
+        Its files are given up, so that another engine can have them.
+        """
         with forks.naming:
-            _named.pop(name, None)
+            engine = _named.pop(name, None)
+        if engine is not None:
+            engine.close()
+
+    def close(self) -> None:
+        """Save as at the end of a process, and keep nothing on disk any more."""
+        with self.lock:
+            self.saving.end()
+            self.saving.close()
 
     def _configured(self, names: frozenset[str]) -> None:
         """Take what is read on every command out of the settings."""
@@ -201,12 +212,14 @@ class Engine:
             self.notable_seconds = -math.inf
         halted = self.pause.until_ms > 0 or self.overtime.running is not None
         self._guarded = self.limited or bool(self.monitors) or halted or tracking
-        if self.monitors or halted:
+        self._guarded |= self.saving.broken
+        if self.monitors or halted or self.saving.broken:
             self._plain = False
         # Whether nobody could tell a script's native form from the script (see `native`).
         self._remarked = (
             bool(self.monitors)
             or halted
+            or self.saving.broken
             or tracking
             or self.notable_seconds < _SHORTCUT_SECONDS_MAX
         )
@@ -550,4 +563,5 @@ class Engine:
         """In a child: no sessions, no subscriptions, an identity of its own."""
         for session in list(self.sessions.values()):
             self.disconnect(session)
+        self.saving.leave()
         self.run_id = os.urandom(20).hex()

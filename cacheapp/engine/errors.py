@@ -83,6 +83,19 @@ EXEC_WITHOUT_MULTI = "ERR EXEC without MULTI"
 DISCARD_WITHOUT_MULTI = "ERR DISCARD without MULTI"
 NO_MULTI = "ERR Command not allowed inside a transaction"
 NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
+NOTHING_ON_DISK = "ERR This server keeps nothing on disk: it was started without dir"
+SAVE_FAILED = "ERR"
+ANOTHER_SAVE = "ERR Background save already in progress"
+BACKGROUND_BUSY = (
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
+    "order to schedule a BGSAVE whenever possible."
+)
+SAVE_FAILED_BEFORE = (
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+    "disk. Commands that may modify the data set are disabled, because this instance is configured "
+    "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option)."
+    " Please check the Redis logs for details about the RDB error."
+)
 NOT_BUSY = "NOTBUSY No scripts in execution right now."
 BUSY_SCRIPT = (
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."

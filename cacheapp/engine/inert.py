@@ -1,16 +1,13 @@
-"""Parameters of Redis that change nothing here: replication, cluster, files, threads, the kernel.
+"""Parameters of Redis that change nothing here: replication, cluster, threads, the kernel.
 
 Tools and test suites set them and read them back, so they are checked as Redis checks them, kept
 and returned. They are no options of a memory:// URL, where one that does nothing is a mistake.
-`appendonly` says no to yes: what would be a promise is refused.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from cacheapp.engine.errors import ConfigError
 from cacheapp.engine.parameter import (
@@ -27,7 +24,6 @@ from cacheapp.engine.parameter import (
 )
 
 _HOSTNAME_CHARACTERS_MAX = 256
-_HERE = "."
 _TITLE_VARIABLES = frozenset(
     {"title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"}
 )
@@ -42,17 +38,17 @@ replica-ignore-disk-write-errors replica-lazy-flush=slave-lazy-flush
 tls-cluster tls-prefer-server-ciphers tls-replication
 """
 _SWITCHES_ON = """
-activerehashing aof-load-truncated aof-rewrite-incremental-fsync aof-use-rdb-preamble
+activerehashing aof-rewrite-incremental-fsync aof-use-rdb-preamble
 cluster-allow-pubsubshard-when-down cluster-allow-replica-migration cluster-require-full-coverage
 crash-log-enabled crash-memcheck-enabled dynamic-hz jemalloc-bg-thread
 rdb-save-incremental-fsync repl-diskless-sync replica-announced
 replica-ignore-maxmemory=slave-ignore-maxmemory replica-read-only=slave-read-only
-replica-serve-stale-data=slave-serve-stale-data stop-writes-on-bgsave-error tls-session-caching
+replica-serve-stale-data=slave-serve-stale-data tls-session-caching
 """
 _FIXED_SWITCHES_OFF = (
     "always-show-logo cluster-enabled daemonize io-threads-do-reads syslog-enabled"
 )
-_FIXED_SWITCHES_ON = "disable-thp rdbchecksum set-proc-title"
+_FIXED_SWITCHES_ON = "disable-thp set-proc-title"
 
 # Any text, by default none.
 _TEXTS = """
@@ -73,7 +69,6 @@ _INTEGERS: tuple[tuple[str, int, int, int], ...] = (
     ("active-defrag-max-scan-fields", 1, LONG_MAX, 1000),
     ("active-defrag-threshold-lower", 0, 1000, 10),
     ("active-defrag-threshold-upper", 0, 1000, 100),
-    ("auto-aof-rewrite-percentage", 0, INT_MAX, 100),
     ("cluster-announce-bus-port", 0, 65535, 0),
     ("cluster-announce-port", 0, 65535, 0),
     ("cluster-announce-tls-port", 0, 65535, 0),
@@ -111,7 +106,6 @@ _HIDDEN_INTEGERS: tuple[tuple[str, int, int, int], ...] = (
 
 # Name, words (the first is the default).
 _CHOICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("appendfsync", "everysec", ("everysec", "always", "no")),
     (
         "cluster-preferred-endpoint-type",
         "ip",
@@ -123,22 +117,6 @@ _CHOICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("sanitize-dump-payload", "no", ("no", "yes", "clients")),
     ("tls-auth-clients", "yes", ("no", "yes", "optional")),
 )
-
-
-def _parse_save(text: str) -> str:
-    """Points at which Redis would save, as pairs of seconds and changes."""
-    words = text.split(" ") if text else []
-    numbers = [int(word) if re.fullmatch(r"-?[0-9]+", word) else -1 for word in words]
-    valid = all(number >= (index % 2 == 0) for index, number in enumerate(numbers))
-    if len(numbers) % 2 or not valid:
-        raise ConfigError("Invalid save parameters")
-    return " ".join(map(str, numbers))
-
-
-def _parse_appendonly(text: str) -> bool:
-    if parse_boolean(text):
-        raise ConfigError("Unable to turn on AOF: this server keeps nothing on disk.")
-    return False
 
 
 def _parse_activedefrag(text: str) -> bool:
@@ -177,35 +155,6 @@ def _parse_title(text: str) -> str:
     return text
 
 
-def _base_name(name: str, thing: str, *, empty: bool) -> Parse:
-    def parse(text: str) -> str:
-        if not text and not empty:
-            raise ConfigError(f"{name} can't be empty")
-        if "/" in text or "\\" in text:
-            raise ConfigError(f"{name} can't be a path, just a {thing}")
-        return text
-
-    return parse
-
-
-def _parse_directory(text: str) -> str:
-    if text == _HERE:
-        return text
-    try:
-        os.scandir(text).close()
-    except OSError as error:
-        raise ConfigError(str(error.strerror)) from None
-    return str(Path(text).resolve())
-
-
-def _show_directory(path: str) -> str:
-    try:
-        return str(Path(path).resolve())
-    except OSError:
-        # The process's own directory is gone.
-        return ""
-
-
 def _named(words: str, default: str, parse: Parse, *, mutable: bool = True) -> Iterable[Parameter]:
     """A row for each word: a name, or a name and its alias with an equals sign between."""
     for word in words.split():
@@ -217,16 +166,13 @@ def _specials() -> Iterable[Parameter]:
     """Rows that are checked in a way of their own."""
     special: tuple[tuple[str, str, Parse], ...] = (
         ("activedefrag", "no", _parse_activedefrag),
-        ("appendonly", "no", _parse_appendonly),
         ("cluster-announce-hostname", "", _parse_hostname),
         ("masteruser", "", str),
         ("oom-score-adj-values", "0 200 800", _parse_oom_values),
         ("proc-title-template", "{title} {listen-addr} {server-mode}", _parse_title),
-        ("save", "", _parse_save),
         ("shutdown-on-sigint", "default", parse_shutdown),
         ("shutdown-on-sigterm", "default", parse_shutdown),
         ("active-defrag-ignore-bytes", "100mb", memory(1)),
-        ("auto-aof-rewrite-min-size", "64mb", memory(0)),
         ("cluster-link-sendbuf-limit", "0", memory(0)),
         ("repl-backlog-size", "1mb", memory(1)),
     )
@@ -236,20 +182,7 @@ def _specials() -> Iterable[Parameter]:
     adjustments = choice("no", "yes", "relative", "absolute", same={"relative": "yes"})
     yield Parameter("oom-score-adj", "no", adjustments)
     yield Parameter("use-exit-on-panic", "no", parse_boolean, hidden=True)
-    yield Parameter("dir", _HERE, _parse_directory, protected=True, show=_show_directory)
-    file = _base_name("dbfilename", "filename", empty=True)
-    yield Parameter("dbfilename", "dump.rdb", file, protected=True)
     fixed: tuple[tuple[str, str, Parse], ...] = (
-        (
-            "appendfilename",
-            "appendonly.aof",
-            _base_name("appendfilename", "filename", empty=False),
-        ),
-        (
-            "appenddirname",
-            "appendonlydir",
-            _base_name("appenddirname", "dirname", empty=False),
-        ),
         ("cluster-config-file", "nodes.conf", str),
         ("enable-module-command", "no", choice("no", "yes", "local")),
         ("enable-protected-configs", "no", choice("no", "yes", "local")),

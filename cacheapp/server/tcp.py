@@ -152,8 +152,17 @@ class Server:
         started()
         try:
             await self.ended.wait()
+            while not self._may_end():
+                self.ended.clear()
+                await self.ended.wait()
         finally:
             await self.stop()
+            self.engine.close()
+
+    def _may_end(self) -> bool:
+        """Save while clients are still served; False where that failed and data would be lost."""
+        with self.engine.lock:
+            return self.engine.saving.end()
 
     def end(self) -> None:
         """Begin the end of `run`, and of a script that keeps the loop. From any thread."""

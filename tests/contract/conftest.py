@@ -9,6 +9,7 @@ own tests.
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -84,12 +85,15 @@ class EngineServer(Server):
         super().__init__()
         self.name = f"contract-{next(_numbers)}"
         self.url = f"memory://{self.name}/0"
-        self.engine = Engine.shared(self.name, {"enable-debug-command": "yes"})
+        self._folder = tempfile.TemporaryDirectory(prefix="cacheapp-engine-")
+        options = {"enable-debug-command": "yes", "dir": self._folder.name}
+        self.engine = Engine.shared(self.name, options)
 
     def close(self) -> None:
         """Close what the test opened, and forget the engine."""
         super().close()
         Engine.discard(self.name)
+        self._folder.cleanup()
 
     def _connect(self, protocol: int) -> Raw:
         return EngineRaw(self.engine, protocol)

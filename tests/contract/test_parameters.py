@@ -176,4 +176,4 @@ def test_appending_is_refused_where_it_would_be_a_false_promise(server: Server) 
     if server.kind == "engine":
         with pytest.raises(ReplyError) as caught:
             server.execute("CONFIG", "SET", "appendonly", "yes")
-        assert "keeps nothing on disk" in str(caught.value)
+        assert "keeps no log" in str(caught.value)

@@ -2,7 +2,7 @@
 
 Not a container in Redis's sense: one command with its own error text, hence a table of its own.
 DIGEST is Redis's algorithm, so two servers that hold the same data answer the same. RELOAD goes by
-RDB's bytes in memory, and LOADAOF keeps the data as they are: there are no files yet. Switches of
+the dump, or by its bytes in memory where nothing is kept on disk. Switches of
 what does not exist here (reply buffers, an AOF) are taken and change nothing. What crashes,
 restarts or leaks on purpose is left out, and so are figures of C structures.
 """
@@ -31,7 +31,6 @@ from cacheapp.engine.errors import (
 )
 from cacheapp.engine.persistence.encoding import CorruptPayload
 from cacheapp.engine.persistence.objects import save_value
-from cacheapp.engine.persistence.snapshot import load, taken
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import (
     OK,
@@ -212,17 +211,11 @@ def _reload(ctx: Session, *options: bytes) -> Reply:
     words = {option.upper() for option in options}
     if words - {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
-    engine = ctx.engine
-    if b"NOSAVE" not in words:
-        engine.snapshot = taken(engine)
-        engine.dirty = 0
-    if b"NOFLUSH" not in words:
-        for database in engine.databases:
-            database.clear()
-        engine.functions.flush()
     try:
-        load(engine, engine.snapshot, merge=b"MERGE" in words)
-    except CorruptPayload:
+        ctx.engine.saving.reload(
+            save=b"NOSAVE" not in words, flush=b"NOFLUSH" not in words, merge=b"MERGE" in words
+        )
+    except (CorruptPayload, OSError):
         raise CommandError("ERR Error trying to load the RDB dump") from None
     return OK
 

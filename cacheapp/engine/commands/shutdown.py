@@ -14,7 +14,7 @@ from cacheapp.engine.session import Session
 
 _OPTIONS = frozenset({b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT"})
 _MAY_NOT_WAIT = "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client"
-# Redis's words where the save before the end fails; ours always would.
+# Redis's words where the save before the end fails.
 _CANNOT_SAVE = "ERR Errors trying to SHUTDOWN. Check logs."
 _IN_PROCESS = "ERR SHUTDOWN ends a server process, and this engine lives in that of its clients"
 
@@ -33,10 +33,11 @@ def shutdown(ctx: Session, *options: bytes) -> Reply:
         raise CommandError("ERR No shutdown in progress.")
     if b"NOW" not in words and ctx.may_not_wait:
         raise CommandError(_MAY_NOT_WAIT)
-    if b"SAVE" in words and b"FORCE" not in words:
-        raise CommandError(_CANNOT_SAVE)
+    wanted = True if b"SAVE" in words else False if b"NOSAVE" in words else None
     if ctx.engine.end_process is None:
         raise CommandError(_IN_PROCESS)
+    if not ctx.engine.saving.end(save=wanted) and b"FORCE" not in words:
+        raise CommandError(_CANNOT_SAVE)
     ctx.engine.end_process()
     ctx.closing = True
     return NO_REPLY

@@ -70,7 +70,7 @@ class Files:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _MODE)
 
     def append(self, log: int, data: bytes) -> int:
-        """Write at the end of a log; how many bytes of `data` went out, perhaps not all; OSError."""
+        """Write at the end of a log; how many bytes of `data` went out; OSError."""
         return os.write(log, data)
 
     def truncate(self, log: int, size: int) -> None:

@@ -71,16 +71,23 @@ _NODE_MARGIN_BYTES: Final = 8
 _LISTPACK_FRAME_BYTES: Final = 7
 # Scores in a listpack are integers where a double holds them exactly by far.
 _INTEGER_SCORE_MAX: Final = float(2**63 // 2)
+# Compression takes a multiple of what the rest does, and saves little on what is small.
+_LARGE_BYTES: Final = 1024
 # A limit that nothing reaches: what came packed is only measured by its number of entries.
 _NO_LIMIT: Final = 2**63
 
 
-def save_value(value: Any, config: Config, *, newest: bool = False) -> bytes:
+def save_value(value: Any, config: Config, *, newest: bool = False, hurried: bool = False) -> bytes:
     """`value` as RDB keeps it, its type's byte first.
 
-    With `newest`, streams are written as Redis 7.2 writes them, which 7.0 cannot read.
+    With `newest`, streams are written as Redis 7.2 writes them, which 7.0 cannot read. Where it is
+    `hurried`, only what is large is compressed.
     """
     compressed: bool = config["rdbcompression"]
+    if hurried and compressed:
+        compressed = isinstance(value, LIST | Stream) or (
+            isinstance(value, bytes | bytearray) and len(value) >= _LARGE_BYTES
+        )
     if isinstance(value, STRING):
         raw = pack_string(string_bytes(value), compressed=compressed)
         return b"%c%b" % (TYPE_STRING, raw)

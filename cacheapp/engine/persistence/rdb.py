@@ -136,8 +136,8 @@ def _items(
                 yield struct.pack("<Bq", _DEADLINE_MS, deadline_ms)
             if policy.idle or policy.frequency:
                 yield _packed_access(access, policy)
-            body = save_value(value, config, newest=newest)
-            yield body[:1] + pack_string(key, compressed=compressed)
+            body = save_value(value, config, newest=newest, hurried=True)
+            yield body[:1] + pack_string(key, compressed=False)
             yield body[1:]
     yield b"%c" % _END
 
@@ -180,7 +180,9 @@ def _checked_version(data: bytes, *, verify: bool) -> int:
     if verify and version >= _CHECKSUM_VERSION:
         checksum = int.from_bytes(data[-_CHECKSUM_BYTES:], "little")
         if checksum and crc64(data[:-_CHECKSUM_BYTES]) != checksum:
-            raise CorruptPayload("its checksum is wrong: it is damaged, or was not written to its end")
+            raise CorruptPayload(
+                "its checksum is wrong: it is damaged, or was not written to its end"
+            )
     return version
 
 

@@ -15,6 +15,7 @@ Left out on purpose: LOADING errors (who is not yet there has nobody waiting), a
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import threading
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacheapp.engine.config import NOWHERE, Refusal
+from cacheapp.engine.config import Refusal
 from cacheapp.engine.errors import (
     ANOTHER_SAVE,
     BACKGROUND_BUSY,
@@ -36,11 +37,13 @@ from cacheapp.engine.errors import (
 )
 from cacheapp.engine.persistence.encoding import CorruptPayload
 from cacheapp.engine.persistence.rdb import parsed, pieces
+from cacheapp.engine.persistence.settings import NOWHERE
 from cacheapp.engine.persistence.snapshot import Snapshot, load, taken
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
     from cacheapp.engine.registry import Command
+    from cacheapp.engine.session import Session
 
 _logger = logging.getLogger(__name__)
 
@@ -48,6 +51,8 @@ LOCK_NAME = ".cacheapp.lock"
 _SECOND = 1.0
 # After a save that failed the next one is not tried at once.
 _RETRY_SECONDS = 5
+# Engines that have had a directory; some save at the end of the process.
+_open: weakref.WeakSet[Engine] = weakref.WeakSet()
 _NEEDS_DIRECTORY = "it needs a directory to write to: give dir as well"
 
 
@@ -58,7 +63,8 @@ class Background:
     kind: str
     started: float
     dirty: int
-    error: Exception | None = None
+    # Until it has been written to its end.
+    error: Exception | None = field(default_factory=lambda: OSError("it broke off"))
     written: threading.Event = field(default_factory=threading.Event)
 
 
@@ -99,7 +105,7 @@ class Saving:
         """Take the directory and load what is in it; ConfigError says what stands in the way."""
         config = self.engine.config
         try:
-            self._configured(frozenset({"dir", "save"}))
+            self._configured(frozenset({"dir", "save", "appendonly"}))
             if self.directory:
                 self._load_dump()
         except BaseException:
@@ -117,6 +123,8 @@ class Saving:
             numbers = [int(word) for word in config["save"].split()]
             self.points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
             self._watch()
+        if "appendonly" in names and config["appendonly"]:
+            raise Refusal("appendonly", "this version keeps no log of changes")
         if "stop-writes-on-bgsave-error" in names:
             self.judge()
 
@@ -139,6 +147,7 @@ class Saving:
                 raise Refusal("dir", f"{path}: {error.strerror}") from None
         self._leave_directory()
         self.directory, self._lock = directory, lock
+        _open.add(self.engine)
 
     def _leave_directory(self) -> None:
         lock, self._lock = self._lock, None
@@ -239,11 +248,13 @@ class Saving:
         def run() -> None:
             try:
                 write()
-            except Exception as error:  # noqa: BLE001: whatever it is, the save has failed
+                work.error = None
+            except OSError as error:
                 work.error = error
-            work.written.set()
-            with engine.lock:
-                self.finish(work)
+            finally:
+                work.written.set()
+                with engine.lock:
+                    self.finish(work)
 
         threading.Thread(target=run, name=f"cacheapp-{kind}", daemon=True).start()
 
@@ -285,9 +296,12 @@ class Saving:
             self.broken = broken
             self.engine.reconsider()
 
-    def check(self, row: Command) -> None:
+    def check(self, session: Session, row: Command) -> None:
         """Refuse a command that writes while the disk does not take it; PING tells it too."""
-        if self.broken and (row.is_write or row.name == "PING"):
+        writes = row.is_write or row.name == "PING"
+        if row.name == "EXEC" and session.queue:
+            writes = any(queued.is_write for queued, _ in session.queue)
+        if self.broken and writes:
             raise CommandError(SAVE_FAILED_BEFORE)
 
     # Time
@@ -307,7 +321,9 @@ class Saving:
 
     def second(self) -> None:
         """What is to be done each second. Takes the lock itself."""
-        engine = self.engine
+        engine = self._engine()
+        if engine is None:
+            return
         with engine.lock:
             if self.background is not None or not self.directory:
                 return
@@ -354,7 +370,7 @@ class Saving:
         """
         if save is False or self._ended or not self.directory:
             self._ended = self._ended or save is False
-            return True
+            return not save
         self.wait()
         if not (save or self.points) or (not self.engine.dirty and save is None):
             return True
@@ -431,3 +447,9 @@ def _each_second(reference: weakref.ref[Saving], stop: threading.Event) -> None:
             return
         saving.second()
         del saving
+
+
+@atexit.register
+def _end_all() -> None:
+    for engine in list(_open):
+        engine.close()

@@ -7,6 +7,7 @@ it, and are left out where it is loaded, as in an RDB file. `rdb` turns snapshot
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,14 @@ class Snapshot:
 
 def taken(engine: Engine) -> Snapshot:
     """A snapshot of `engine` as it is now."""
-    parts = [_copied(database) for database in engine.databases if len(database)]
+    collects = gc.isenabled()
+    # So many new objects would set it off again and again, and there is no garbage among them.
+    gc.disable()
+    try:
+        parts = [_copied(database) for database in engine.databases if len(database)]
+    finally:
+        if collects:
+            gc.enable()
     libraries = [library.code for library in engine.functions.libraries.values()]
     return Snapshot(parts, libraries)
 

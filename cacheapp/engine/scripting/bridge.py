@@ -74,6 +74,8 @@ class Bridge:
         # What is said when time is up, where it is not about lua-time-limit.
         self.overdue_message: bytes | None = None
         self._read_only = False
+        # Whether commands that write are refused, for that or because the disk does not take them.
+        self._barred = False
         self._may_grow = True
         # Whether each command of the script has to be looked at: who calls, what it may.
         self._checked = False
@@ -104,6 +106,7 @@ class Bridge:
         session.restricted = caller.restricted
         self._caller = caller
         self._read_only = read_only
+        self._barred = read_only or self._engine.saving.broken
         self._may_grow = may_grow
         self._checked = read_only or not may_grow or caller.restricted
         self._wrote = False
@@ -265,6 +268,11 @@ class Bridge:
     def _pcall_wide(self, count: float, arguments: Any) -> Any:
         return self._pcall(*(arguments[index] for index in range(1, int(count) + 1)))
 
+    def _check_write(self, row: Command) -> None:
+        if self._read_only:
+            raise self._refused(_READ_ONLY, row)
+        self._engine.saving.check(self._session, row)
+
     def _perform(self, args: tuple[Any, ...]) -> Any:
         arguments = [arg if type(arg) is bytes else _printed(arg) for arg in args]
         if not arguments:
@@ -276,8 +284,8 @@ class Bridge:
         if session.restricted or row.no_script:
             self._check_allowed(row, arguments)
         if row.is_write:
-            if self._read_only:
-                raise self._refused(_READ_ONLY, row)
+            if self._barred:
+                self._check_write(row)
             if row.deny_oom and not self._may_grow and not self._wrote:
                 raise self._refused(OUT_OF_MEMORY, row)
             self._wrote = True

@@ -21,7 +21,7 @@ class FullDisk(Files):
 
     def write(self, path: Path, pieces: Iterable[bytes], mode: int) -> None:
         """Half of the content, then ENOSPC."""
-        super().write(path, content[: len(content) // 2], mode)
+        super().write(path, [piece[: len(piece) // 2] for piece in pieces], mode)
         raise OSError(28, "No space left on device")
 
 
