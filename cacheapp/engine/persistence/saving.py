@@ -86,6 +86,8 @@ class Saving:
         self.seconds_taken = -1
         self.keys_loaded = self.keys_expired = 0
         self._tried = 0.0
+        # What the engine's count of changes was when all of them had been saved.
+        self._saved = 0
         self._lock: int | None = None
         # What DEBUG RELOAD wrote last where there is no directory.
         self._kept = b""
@@ -98,6 +100,11 @@ class Saving:
         engine = self._engine()
         assert engine is not None
         return engine
+
+    @property
+    def changes(self) -> int:
+        """How many changes came after the last save."""
+        return self.engine.dirty - self._saved
 
     # Settings
 
@@ -176,7 +183,7 @@ class Saving:
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
         self.load_bytes(path, data)
-        engine.dirty = 0
+        self._saved = engine.dirty
 
     def load_bytes(self, path: str, data: bytes, *, due_too: bool = False) -> None:
         """Put a whole file into the engine; ConfigError, and no change, where it is damaged."""
@@ -209,7 +216,7 @@ class Saving:
         except OSError as error:
             _failed(path, error)
             return False
-        engine.dirty = 0
+        self._saved = engine.dirty
         self.last_save = int(engine.now)
         self.saved_well = True
         self.judge()
@@ -275,7 +282,7 @@ class Saving:
         self.seconds_taken = int(now - work.started)
         self.saved_well = work.error is None
         if self.saved_well:
-            self.engine.dirty -= work.dirty
+            self._saved = work.dirty
             self.last_save = int(now)
 
     def wait(self) -> None:
@@ -336,7 +343,7 @@ class Saving:
     def _is_time(self, now: float) -> bool:
         if not self.saved_well and now - self._tried <= _RETRY_SECONDS:
             return False
-        dirty, passed = self.engine.dirty, now - self.last_save
+        dirty, passed = self.changes, now - self.last_save
         return any(dirty >= changes and passed > seconds for seconds, changes in self.points)
 
     # DEBUG RELOAD
@@ -359,7 +366,7 @@ class Saving:
                 database.clear()
             engine.functions.flush()
         load(engine, snapshot, merge=merge)
-        engine.dirty = 0
+        self._saved = engine.dirty
 
     # The end
 
@@ -372,7 +379,7 @@ class Saving:
             self._ended = self._ended or save is False
             return not save
         self.wait()
-        if not (save or self.points) or (not self.engine.dirty and save is None):
+        if not (save or self.points) or (not self.changes and save is None):
             return True
         return self._write(self.path())
 
@@ -411,7 +418,7 @@ class Saving:
             "current_fork_perc": "0.00",
             "current_save_keys_processed": 0,
             "current_save_keys_total": 0,
-            "rdb_changes_since_last_save": engine.dirty,
+            "rdb_changes_since_last_save": self.changes,
             "rdb_bgsave_in_progress": int(work is not None and work.kind == "rdb"),
             "rdb_last_save_time": self.last_save,
             "rdb_last_bgsave_status": "ok" if self.saved_well else "err",

@@ -25,6 +25,7 @@ from cacheapp.engine.version import REDIS_VERSION
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
+    from cacheapp.engine.registry import Command
     from cacheapp.engine.scripting.sandbox import Sandbox
 
 _logger = logging.getLogger(__name__)
