@@ -23,10 +23,10 @@ from benchmarks.settings import configure
 PARTS = (
     "engine", "redis", "clients", "commands", "asyncio", "scripts", "streams", "expiry", "memory",
     "account", "server", "eviction", "channels", "sessions", "sessions-redis", "ratelimit",
-    "ratelimit-redis",
+    "ratelimit-redis", "nearcache",
 )  # fmt: skip
 # Parts that compare with a redis-server.
-ON_REDIS = ("redis", "server", "sessions-redis", "ratelimit-redis")
+ON_REDIS = ("redis", "server", "sessions-redis", "ratelimit-redis", "nearcache")
 # What `--quick` leaves out: minutes, where the others take seconds.
 LONG = ("eviction", "memory", "account")
 
@@ -75,6 +75,7 @@ def parts(
         eviction,
         expiry,
         memory,
+        nearcache,
         ratelimits,
         scripts,
         sessions,
@@ -93,6 +94,7 @@ def parts(
         "expiry": lambda: expiry.measure(quick=quick),
         "memory": lambda: memory.measure(url),
         "account": account.rows,
+        "nearcache": lambda: nearcache.measure(url or "", quick=quick),
         "server": lambda: front.measure(url or "", quick=quick),
         "channels": lambda: channels.measure(url, quick=quick),
         "sessions": lambda: sessions.on_engine(quick=quick),

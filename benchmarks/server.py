@@ -40,7 +40,7 @@ def measure(url: str, *, quick: bool = False) -> list[Row]:
         print("no redis-benchmark found: the lines on the TCP server are left out")
         return []
     rows = []
-    with _server() as ours:
+    with own_server() as ours:
         theirs = str(urlsplit(url).port)
         for depth, requests, target in DEPTHS:
             for name, command in COMMANDS.items():
@@ -79,7 +79,7 @@ def _rate(plan: list[str], port: str, command: list[str]) -> float:
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def own_server() -> Iterator[str]:
     """The port of a server of ours that lives as long as the block."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])

@@ -22,6 +22,18 @@ def configure(redis_url: str | None) -> None:
         ):
             # A prefix each: they do not read each other's values.
             caches[alias] = {"BACKEND": backend, "LOCATION": redis_url, "KEY_PREFIX": alias}
+        # What a process that only writes has, and what those have that read the same keys.
+        for alias, prefix, near in (
+            ("mute", "near", {"max_entries": 0}),
+            ("mute-reader", "near", {}),
+            ("near", "near-own", {}),
+        ):
+            caches[alias] = {
+                "BACKEND": "cacheapp.cache.CacheBackend",
+                "LOCATION": redis_url,
+                "KEY_PREFIX": prefix,
+                "OPTIONS": {"NEAR_CACHE": near},
+            }
     settings.configure(
         CACHES=caches,
         SECRET_KEY="benchmarks-only",
