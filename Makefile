@@ -14,7 +14,7 @@ DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench upstream fuzz mutate model commands
+.PHONY: help demo test check bench upstream fuzz mutate model torture commands
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ mutate: $(DEV) ## read a million mutated requests with the parser and with its m
 
 model: $(DEV) ## explore the near caches' protocol over a million random schedules
 	@$(BIN)/python -m tests.invalidation.model $(ARGS)
+
+torture: $(DEV) ## near caches of several processes on a redis-server, while everything goes wrong
+	@$(BIN)/python -m tests.invalidation.torture $(ARGS)
 
 commands: $(DEV) ## write docs/commands.md from the command table
 	@$(BIN)/python -m tests.command_table
