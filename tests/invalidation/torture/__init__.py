@@ -1,1 +1,1 @@
-"""Near caches of several processes on a real redis-server, while things go wrong: `make torture`."""
+"""Near caches of several processes on a real redis-server while things go wrong: `make torture`."""
