@@ -93,7 +93,7 @@ class Fetcher:
             if surplus:
                 box.items.clear()
         if surplus:
-            hub.give_back(box.name, surplus)
+            self._give_back(hub, box, surplus)
         if wanted <= 0:
             return
         messages, groups, numbers = hub.link.run(
@@ -107,10 +107,18 @@ class Fetcher:
         if items:
             hub.boxes.arrived(box, items[:room])
             if items[room:]:
-                hub.give_back(box.name, items[room:])
+                self._give_back(hub, box, items[room:])
         if groups:
             pairs = zip(groups, numbers, strict=True)
             hub.watch(box, [(bytes(name).decode(), int(number)) for name, number in pairs])
+
+    def _give_back(self, hub: ServerHub, box: Box, items: list[tuple[float, Body]]) -> None:
+        try:
+            hub.give_back(box.name, items)
+        except (RedisError, OSError):
+            # Here they wait for the next receive of this process, or for the next attempt.
+            hub.boxes.arrived(box, items)
+            raise
 
     def _read(self, hub: ServerHub, messages: list[bytes]) -> list[tuple[float, Body]]:
         items: list[tuple[float, Body]] = []

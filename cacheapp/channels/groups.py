@@ -79,9 +79,9 @@ class Entry:
 
 
 def read_entry(entry_id: bytes, fields: list[bytes]) -> Entry:
-    """Return the entry that a server's reply holds. Raises ValueError for what is not ours."""
+    """Return the entry that a server's reply holds. Raises ValueError for an id not of ours."""
     number = number_of(entry_id)
-    if len(fields) == 2 and fields[0] == b"m":
+    if len(fields) == 2 and fields[0] == b"m" and fields[1][:STAMP_DIGITS].isdigit():
         value = fields[1]
         return Entry(number, int(value[:STAMP_DIGITS]), value[STAMP_DIGITS:])
     return Entry(number, 0, None)

@@ -210,12 +210,13 @@ class ProcessHub(Hub):
 
     @classmethod
     def shared(cls, link: Link, keys: Keys, codec: Codec, expiry_s: float) -> ProcessHub:
-        """Return the hub of the link's engine and the keys' prefix."""
-        identity = (link.identity(), keys.start, expiry_s)
+        """Return the hub of the link's engine and the keys' prefix; the last ``expiry_s`` holds."""
+        identity = (link.identity(), keys.start)
         with _hubs_lock:
             hub = _hubs.get(identity)
             if hub is None:
                 hub = _hubs[identity] = cls(link, keys, codec, expiry_s)
+            hub.boxes.expiry_s = expiry_s
             return hub
 
     def group_add(self, name: str, channel: str, capacity: int, group_expiry_s: float) -> None:

@@ -27,6 +27,7 @@ from operator import itemgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from cacheapp.channels.groups import Group, read_entry
@@ -168,7 +169,10 @@ class Reader:
         self._connection = self._pool.get_connection()
         self._is_lean = isinstance(client, LeanRedis) and client.is_lean
         if self._is_lean:
-            self._connection._sock.settimeout(ANSWER_S)
+            sock = self._connection._sock
+            if sock is None:
+                raise RedisConnectionError("closed while it was opened")
+            sock.settimeout(ANSWER_S)
         run_id = self._server_run()
         if self._run_id not in (None, run_id) or (run_id == b"" and self._check_at):
             # It may have lost its last entries, and have written others with their numbers.

@@ -7,7 +7,9 @@ group is one stream for all (see ``groups``).
 
 Whether a channel of another process is full only that process knows. It notes full ones down on
 the server, where senders look; so they are refused a moment late, as are those who are let in
-again. A process that sends to itself counts exactly.
+again. A process that sends to itself counts exactly. In
+the same way a membership that another process asked for begins, for what this one sends itself,
+when it hears of it; nothing is lost, but order may be.
 
 Left out on purpose: Cluster (the scripts touch keys of several slots) and sharding.
 """
@@ -328,27 +330,55 @@ class ServerHub(Hub):
         self, entries: Sequence[tuple[bytes, list[bytes]]]
     ) -> list[tuple[int, Callable[[], None]]]:
         """See Hub."""
+        first = number_of(entries[0][0])
+        if first != self.position + 1:
+            # Deleted and opened anew, or trimmed by somebody's flush.
+            self.boxes.forget_flights()
         self.position = number_of(entries[-1][0])
         self._trimmed += len(entries)
         actions: list[tuple[int, Callable[[], None]]] = []
         latest = 0
-        for _, fields in entries:
-            kind, value = fields[0], fields[1]
-            if kind == b"m":
-                latest = max(latest, int(value[:STAMP_DIGITS]))
-                own = fields[5] == b"1"
-                actions.append((latest, partial(self._message, fields[3].decode(), value, own)))
-            elif kind == b"w":
-                self._woken(value.decode())
-            elif kind == b"j":
-                channel = fields[3].decode()
-                capacity = self._capacity_of(channel)
-                self._join(value.decode(), channel, int(fields[5]), capacity, self._group_expiry_s)
-            elif kind == b"l":
-                self._leave(value.decode(), fields[3].decode(), int(fields[5]))
-            elif kind == b"f":
-                self._forget()
+        for entry_id, fields in entries:
+            try:
+                sent_us, action = self._own_action(fields)
+            except (LookupError, ValueError) as error:
+                logger.error("Entry %r of this process is not ours: %s", entry_id, error)
+                continue
+            latest = max(latest, sent_us)
+            if action is not None:
+                actions.append((latest, action))
         return actions
+
+    def _own_action(self, fields: list[bytes]) -> tuple[int, Callable[[], None] | None]:
+        """Deal with a signal at once; of a message, when it was sent and what to do then."""
+        kind, value = fields[0], fields[1]
+        if kind == b"m":
+            channel, own = fields[3].decode(), fields[5] == b"1"
+            return int(value[:STAMP_DIGITS]), partial(self._message, channel, value, own)
+        if kind == b"w":
+            self._woken(value.decode())
+        elif kind == b"j":
+            self._invited(value.decode(), fields[3].decode(), int(fields[5]))
+        elif kind == b"l":
+            self._leave(value.decode(), fields[3].decode(), int(fields[5]))
+        elif kind == b"f":
+            self._forget()
+        return 0, None
+
+    def _invited(self, name: str, channel: str, number: int) -> None:
+        """Another process made a channel of ours a member when the group's last was ``number``."""
+        group = self.groups.get(name)
+        member = group.members.get(channel) if group is not None else None
+        capacity = self._capacity_of(channel)
+        self._join(name, channel, number, capacity, self._group_expiry_s)
+        if group is None or group.position <= number or (member and member.until is None):
+            return
+        # What this process sent meanwhile went to those who were members by then.
+        command = ("XRANGE", group.key, f"(1-{number}", f"1-{group.position}")
+        for _, fields in self.link.client().execute_command(*command, NEVER_DECODE=[]):
+            value = fields.get(b"m")
+            if value is not None:
+                self._message(channel, value, own=False)
 
     def _message(self, channel: str, value: bytes, own: bool) -> None:
         if own:

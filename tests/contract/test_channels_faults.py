@@ -23,7 +23,7 @@ from asgiref.sync import async_to_sync
 
 from cacheapp.channels import ChannelLayer
 from tests.clients.forks import ignores_the_warning, in_child
-from tests.contract.channels import Layers, auntil, soon, types, until
+from tests.contract.channels import Layers, auntil, nothing, soon, types, until
 from tests.contract.conftest import ProcessServer
 from tests.contract.test_channels_groups import Log
 from tests.redis_server import RedisServer
@@ -266,3 +266,43 @@ def test_nothing_is_left_of_10000_sends_many_loops_and_reconnects(
     assert layer._hub.groups == {}
     assert sys.getallocatedblocks() - blocks < 2000
     assert client.xlen(layer._hub.process_key) < 1000
+
+
+async def test_a_lost_stream_of_the_process_forgets_what_was_on_its_way(layers: Layers) -> None:
+    layer, other = layers(capacity=2), layers()
+    channel = await layer.new_channel()
+    hub = layer._hub
+    with hub.lock:
+        # While the reader stands still, these two stay on the server.
+        await layer.group_add("g", "general")
+        hub._ahead["h"] = 1 << 62
+        await layer.send(channel, {"type": "lost"})
+        await layer.send(channel, {"type": "lost"})
+        layers.control.flushall()
+    hub._ahead.clear()
+    assert hub.boxes.flying
+    assert await nothing(other, "elsewhere")
+    await other.group_add("g", channel)
+    await other.group_send("g", {"type": "m"})
+    await auntil(lambda: not hub.boxes.flying)
+    found = await types(layer, channel, 1)
+    while found == ["lost"]:
+        found = await types(layer, channel, 1)
+    assert found == ["m"]
+
+
+async def test_entries_of_others_stop_nobody(
+    layers: Layers, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer, other = layers(), layers()
+    log = Log(layer)
+    channel = await layer.new_channel()
+    for fields in ({"m": "x"}, {"m": "1" * 16 + "\xff"}, {"foreign": 1}, {"m": 1, "n": 2}):
+        layers.control.xadd("asgi:g:g", fields, id="1-*")
+    for fields in ({"m": "x"}, {"j": "g"}, {"m": "x", "c": "y", "o": 1}, {"w": "general"}):
+        layers.control.xadd(layer._hub.process_key, fields, id="1-*")
+    other.group_send_sync("g", {"n": 1})
+    await other.send(channel, HELLO)
+    assert await soon(layer.receive(channel)) == HELLO
+    await auntil(lambda: log.told == [1])
+    assert "is not ours" in caplog.text

@@ -30,33 +30,48 @@ local function keep()
   redis.call("PEXPIRE", KEYS[1], expiry)
 end
 
-local function fetch_group(group, state)
+-- Adds to `found` what a group got since it was read for this channel.
+local function read_group(found, group, state)
   local number, ends = string.match(state, "^(%d+):(%d+)$")
   if tonumber(ends) <= now then
     redis.call("HDEL", KEYS[2], group)
     return
   end
   local entries = redis.call("XRANGE", group_prefix .. group, "(1-" .. number, "+")
-  if #entries == 0 then
-    return
-  end
   for _, entry in ipairs(entries) do
-    local field, value = entry[2][1], entry[2][2]
-    if field == "m" and redis.call("LLEN", KEYS[1]) < capacity then
-      redis.call("RPUSH", KEYS[1], value)
+    if entry[2][1] == "m" then
+      table.insert(found, {string.sub(entry[2][2], 1, 16), #found, entry[2][2]})
     end
     number = string.match(entry[1], "%-(%d+)$")
   end
-  redis.call("HSET", KEYS[2], group, number .. ":" .. ends)
-  drop_expired()
-  keep()
+  if #entries > 0 then
+    redis.call("HSET", KEYS[2], group, number .. ":" .. ends)
+  end
+end
+
+local function sent_before(one, other)
+  if one[1] == other[1] then
+    return one[2] < other[2]
+  end
+  return one[1] < other[1]
 end
 
 local function fetch_groups()
   local states = redis.call("HGETALL", KEYS[2])
+  local found = {}
   for i = 1, #states, 2 do
-    fetch_group(states[i], states[i + 1])
+    read_group(found, states[i], states[i + 1])
   end
+  if #found == 0 then
+    return
+  end
+  table.sort(found, sent_before)
+  local room = capacity - redis.call("LLEN", KEYS[1])
+  for i = 1, math.min(room, #found) do
+    redis.call("RPUSH", KEYS[1], found[i][3])
+  end
+  drop_expired()
+  keep()
 end
 
 local function wake()

@@ -1,0 +1,143 @@
+"""Random uses of a layer, compared with what a dict of lists does; on both servers.
+
+Every channel gets exactly the model's messages in the model's order, capacity included. Left out on
+purpose: several senders at once, among whom there is no order to compare.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from channels.exceptions import ChannelFull
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cacheapp.channels import ChannelLayer
+from tests.contract.channels import SOON_S
+from tests.contract.conftest import Server
+
+CAPACITY = 4
+GROUPS = ("g", "h")
+# The sender's own channels, another layer's, and general ones.
+CHANNELS = ("near", "near2", "far", "work", "work2")
+_numbers = itertools.count()
+
+channels, groups = st.sampled_from(CHANNELS), st.sampled_from(GROUPS)
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("send"), channels),
+        st.tuples(st.just("receive"), channels),
+        st.tuples(st.just("group_send"), groups),
+        st.tuples(st.sampled_from(["group_add", "group_discard"]), groups, channels),
+    ),
+    max_size=40,
+)
+
+
+class Model:
+    """What channels says, with a list a channel and a set a group."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[int]] = defaultdict(list)
+        self.members: dict[str, set[str]] = defaultdict(set)
+
+    def send(self, channel: str, number: int, capacity: int) -> bool:
+        if len(self.messages[channel]) >= capacity:
+            return False
+        self.messages[channel].append(number)
+        return True
+
+
+class World:
+    """Two layers of a server, and a loop to run them in."""
+
+    def __init__(self, server: Server) -> None:
+        capacities = {"far.*": 1000}
+        self.near, self.far = (
+            ChannelLayer(url=server.url, capacity=CAPACITY, channel_capacity=capacities)
+            for _ in range(2)
+        )
+        self.loop = asyncio.new_event_loop()
+
+    def close(self) -> None:
+        async def close() -> None:
+            await self.near.close()
+            await self.far.close()
+
+        self.loop.run_until_complete(close())
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    async def names(self, prefix: str) -> tuple[dict[str, str], dict[str, str]]:
+        """New names on the server for the model's channels and groups."""
+        number = next(_numbers)
+        named = {
+            "near": await self.near.new_channel(prefix),
+            "near2": await self.near.new_channel(prefix),
+            "far": await self.far.new_channel("far"),
+            "work": f"{prefix}.work.{number}",
+            "work2": f"{prefix}.work2.{number}",
+        }
+        return named, {group: f"{group}.{number}" for group in GROUPS}
+
+    def layer_of(self, channel: str) -> ChannelLayer:
+        return self.far if channel == "far" else self.near
+
+    async def receive(self, channel: str, name: str) -> dict[str, Any]:
+        layer = self.layer_of(channel)
+        found: dict[str, Any] = await asyncio.wait_for(layer.receive(name), SOON_S)
+        return found
+
+
+@pytest.fixture
+def world(server: Server) -> Iterator[World]:
+    made = World(server)
+    yield made
+    made.close()
+
+
+fixed = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@fixed
+@given(steps=operations)
+def test_one_sender(world: World, steps: list[tuple[str, ...]]) -> None:
+    world.loop.run_until_complete(_one_sender(world, steps))
+
+
+async def _one_sender(world: World, steps: list[tuple[str, ...]]) -> None:
+    model, layer = Model(), world.near
+    names, groups = await world.names("specific")
+    for number, (verb, *what) in enumerate(steps):
+        message = {"type": "m", "n": number}
+        if verb == "send":
+            (channel,) = what
+            if model.send(channel, number, 1000 if channel == "far" else CAPACITY):
+                await layer.send(names[channel], message)
+            else:
+                with pytest.raises(ChannelFull):
+                    await layer.send(names[channel], message)
+        elif verb == "receive":
+            (channel,) = what
+            if model.messages[channel]:
+                got = await world.receive(channel, names[channel])
+                assert got["n"] == model.messages[channel].pop(0)
+        elif verb == "group_send":
+            await layer.group_send(groups[what[0]], message)
+            for channel in model.members[what[0]]:
+                model.send(channel, number, 1000 if channel == "far" else CAPACITY)
+        else:
+            group, channel = what
+            await getattr(layer, verb)(groups[group], names[channel])
+            change = model.members[group]
+            change.add(channel) if verb == "group_add" else change.discard(channel)
+    for channel, expected in model.messages.items():
+        for number in expected:
+            assert (await world.receive(channel, names[channel]))["n"] == number
