@@ -35,6 +35,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "ttl": 60.0,
     "bound": 2.0,
     "exclude": (),
+    "channel_layer": None,
 }
 #: The shortest bound: several heartbeats have to fit in.
 BOUND_MIN_S: Final = 0.1
@@ -52,6 +53,7 @@ class NearOptions:
     ttl_s: float | None
     bound_s: float
     exclude: tuple[str, ...]
+    channel_layer: str | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> NearOptions | None:
@@ -80,12 +82,16 @@ class NearOptions:
         exclude = found["exclude"]
         if isinstance(exclude, str) or not all(isinstance(head, str) and head for head in exclude):
             raise _wrong("exclude", exclude, "a list of beginnings of keys")
+        layer = found["channel_layer"]
+        if layer is not None and not isinstance(layer, str):
+            raise _wrong("channel_layer", layer, "an alias of CHANNEL_LAYERS, or None")
         return cls(
             max_bytes=found["max_bytes"],
             max_entries=found["max_entries"],
             ttl_s=found["ttl"],
             bound_s=float(found["bound"]),
             exclude=tuple(exclude),
+            channel_layer=layer,
         )
 
 
@@ -124,12 +130,19 @@ class Near:
             is_excluded=_excluder(options.exclude, prefix, key_function),
         )
         self.bus = Bus(prefix, self.copies)
-        self.listener: Listener | None = None
+        self.listener: Any = None
+        if options.channel_layer is not None:
+            # channels is imported only where a layer of it is to be used.
+            from cacheapp.invalidation.carrier import LayerCarrier
+
+            self.listener = self.bus.carrier = LayerCarrier(
+                options.channel_layer, prefix, self.copies, options.bound_s
+            )
 
     def opened(self, client: Any) -> None:
         """Learn how to reach the server: from the CacheClient of the first backend."""
+        self.bus.primary = lambda: client.get_client(write=True)
         if self.listener is None:
-            self.bus.primary = lambda: client.get_client(write=True)
             self.listener = Listener(
                 self.bus, self.copies, self.options.bound_s, lambda: client.connect(0)
             )

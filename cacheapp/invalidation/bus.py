@@ -101,6 +101,8 @@ class Bus:
         self.near = near
         #: Gives the synchronous client of the primary; set when the alias is first used.
         self.primary: Callable[[], Any] = _unopened
+        #: Takes the messages where a Channels layer carries them, and not the stream.
+        self.carrier: Any = None
         self._add = (*("XADD", self.stream, "NOMKSTREAM", "MAXLEN", "~", str(MESSAGES_MAX), "1-*"),)
 
     def announcement(self, message: Message) -> tuple[Any, ...]:
@@ -119,7 +121,7 @@ class Bus:
         """Send one SET with its message: the hot form of ``write``. Raises the server's error."""
         from cacheapp.cache.steps import drive  # the package imports this module
 
-        if commits.in_atomic() is not None:
+        if self.carrier is not None or commits.in_atomic() is not None:
             write = Write.to((name,), lambda queue: queue.execute_command(*command))
             drive(self.write(write), client)
             return True
@@ -180,6 +182,14 @@ class Bus:
 
     def send(self, commands: Commands, message: Message) -> Generator[Request, Any, list[Any]]:
         """Steps: commands and a message in one MULTI. The replies are those of the commands."""
+        if self.carrier is not None:
+            try:
+                if not commands:
+                    return []
+                return list((yield lambda client: transact(client, commands)))
+            finally:
+                # Also where nobody knows whether it was done.
+                self.carrier.send(message)
         said = [*commands, self.announcement(message)]
         try:
             *replies, added = yield lambda client: transact(client, said)

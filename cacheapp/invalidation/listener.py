@@ -59,7 +59,7 @@ class Listener:
         self._bound_s = bound_s
         self._connect = connect
         self._begin()
-        _listeners.add(self)
+        register(self)
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
@@ -248,7 +248,12 @@ def read(
     return reply[0][1] if reply else []
 
 
-_listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+_listeners: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def register(listener: Any) -> None:
+    """Have ``forked()`` called in the child of a fork, and ``stop()`` when CACHES changes."""
+    _listeners.add(listener)
 
 
 def _after_fork() -> None:
