@@ -22,7 +22,7 @@ from time import monotonic
 from typing import Any, Final
 
 #: What one copy costs beside its key and its value: dict, two bytes objects, Copy, float.
-OVERHEAD_BYTES: Final = 360
+OVERHEAD_BYTES: Final = 260
 #: A value over this share of max_bytes is not kept: it would push out too much.
 LARGEST_SHARE: Final = 8
 
