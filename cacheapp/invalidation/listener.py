@@ -206,9 +206,14 @@ def heartbeat(connection: Any, bus: Bus) -> Stamp:
 
 
 def top_of(about: Any) -> int | None:
-    """Return the last sequence number from XINFO STREAM's reply, None if the stream is no good."""
+    """Return the last sequence number from XINFO STREAM's reply, None if the stream is no good.
+
+    Raises an error that says nothing of the stream, such as a missing permission.
+    """
     if isinstance(about, Exception):
-        return None
+        if str(about).startswith(("no such key", "WRONGTYPE")):
+            return None
+        raise about
     fields = dict(zip(about[::2], about[1::2], strict=True))
     # Half of the room: nobody counts that far, so it is not one of our numbers.
     top = sequence_of(fields[b"last-generated-id"])
@@ -216,8 +221,10 @@ def top_of(about: Any) -> int | None:
 
 
 def make_stream(connection: Any, bus: Bus) -> None:
-    """Put a new stream in the place of one that is missing or no good."""
-    transact(connection, bus.new_stream(in_place=True))
+    """Put a new stream in the place of one that is missing or no good. Raises what is refused."""
+    for reply in transact(connection, bus.new_stream(in_place=True)):
+        if isinstance(reply, Exception):
+            raise reply
 
 
 def transact(connection: Any, commands: Commands) -> list[Any]:

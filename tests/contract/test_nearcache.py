@@ -226,6 +226,21 @@ def test_a_writer_that_may_not_announce_may_not_write(
     assert not writer.client.exists("a")
 
 
+def test_a_listener_without_permissions_waits_and_makes_no_streams(
+    server: Server, processes: list[Process]
+) -> None:
+    reader = processes[1]
+    server.execute("ACL", "SETUSER", "blind", "on", ">p", "~*", "+@all", "-xinfo")
+    reader.listener.stop()
+    connects = reader.listener.connections
+    reader.listener._connect = lambda: server.client(username="blind", password="p")
+    epoch = reader.client.get(reader.bus.epoch)
+    reader.listener.wake()
+    until(lambda: reader.listener.connections >= connects + 2)
+    assert not reader.copies.is_good
+    assert reader.client.get(reader.bus.epoch) == epoch
+
+
 def test_a_dead_thread_is_replaced_by_the_next_read(processes: list[Process]) -> None:
     reader = processes[0]
     reader.put(b"a")
