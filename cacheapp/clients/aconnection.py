@@ -29,8 +29,9 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import str_if_bytes
 
-from cacheapp.clients.base import CLOSED, AsyncEngineParser, Settings, connection_settings
+from cacheapp.clients.base import AsyncEngineParser, Settings, connection_settings
 from cacheapp.clients.decoding import CLOSED_TEXT, reply_error
+from cacheapp.clients.inbox import CLOSED, Inbox
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import Push
 from cacheapp.engine.shortcuts import getter
@@ -38,18 +39,18 @@ from cacheapp.engine.shortcuts import getter
 __all__ = ["AsyncEngineConnection"]
 
 
-class Inbox:
-    """What arrived for one session, and the task that waits for it."""
+class _Inbox(Inbox):
+    """With the task that waits for an item."""
+
+    __slots__ = ("_loop", "_thread_id", "_waiter")
 
     def __init__(self) -> None:
-        self.items: deque[Any] = deque()
+        super().__init__()
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
         self._waiter: asyncio.Future[None] | None = None
 
-    def put(self, item: Any) -> None:
-        """Add an item, from any thread."""
-        self.items.append(item)
+    def wake(self) -> None:
         if self._waiter is None:
             return
         if threading.get_ident() == self._thread_id:
@@ -80,7 +81,7 @@ class AsyncEngineConnection(Settings):
 
     parser_type = AsyncEngineParser
     _parser: AsyncEngineParser
-    _inbox: Inbox
+    _inbox: _Inbox
     _due: asyncio.TimerHandle | None = None
 
     def __init__(self, *, url: str | None = None, **settings: Any) -> None:
@@ -107,9 +108,10 @@ class AsyncEngineConnection(Settings):
 
     async def on_connect(self) -> None:
         """Open the session, log in, name the client, select the database, tell the callbacks."""
-        self._inbox = Inbox()
+        self._inbox = _Inbox()
         self._items = self._inbox.items
-        self._session = self.engine.connect(self._inbox.put, address=f"memory:{self.host}")
+        self._session = self.engine.connect(self._inbox.deliver, address=f"memory:{self.host}")
+        self._inbox.session = self._session
         self._session.hung_up = partial(self._inbox.put, CLOSED)
         self._get = getter(self._session)
         try:
@@ -262,7 +264,7 @@ class AsyncEngineConnection(Settings):
             raise failure from None
         return response
 
-    async def _arrival(self, inbox: Inbox, timeout: float | None) -> bool:
+    async def _arrival(self, inbox: _Inbox, timeout: float | None) -> bool:
         """Wait for an item; false where the ``timeout`` that the caller gave has run out."""
         seconds = self.socket_timeout if timeout is None else timeout
         self._end_when_due()

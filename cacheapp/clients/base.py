@@ -15,7 +15,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from logging import getLogger
-from typing import Any, Final, Protocol
+from typing import Any
 
 from redis._defaults import DEFAULT_SOCKET_TIMEOUT
 from redis._parsers import Encoder
@@ -39,6 +39,7 @@ from cacheapp.clients.decoding import (
     is_utf8,
     reply_decoder,
 )
+from cacheapp.clients.inbox import CLOSED, Inbox
 from cacheapp.clients.url import DEFAULT_NAME, URLOptionError, parse_engine_url
 from cacheapp.engine.config import ENGINE_ALIASES, ENGINE_PARAMETERS
 from cacheapp.engine.engine import Engine
@@ -48,7 +49,6 @@ from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import Getter
 
 __all__ = [
-    "CLOSED",
     "AsyncEngineParser",
     "EngineParser",
     "Settings",
@@ -57,9 +57,6 @@ __all__ = [
 ]
 
 _push_logger = getLogger("push_response")
-
-#: In an inbox: nothing follows.
-CLOSED: Final = object()
 
 Put = Callable[[Any], None]
 Step = tuple[Any, ...]
@@ -125,13 +122,6 @@ def connection_settings(url: str, **settings: Any) -> dict[str, Any]:
     if said.db is not None:
         merged["db"] = said.db
     return {**merged, "host": said.name}
-
-
-class Inbox(Protocol):
-    """Where what arrives for a session waits to be read."""
-
-    def put(self, item: Any) -> None:
-        """Add an item, from any thread."""
 
 
 class Settings:

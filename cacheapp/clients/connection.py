@@ -27,8 +27,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.utils import SENTINEL, str_if_bytes
 
-from cacheapp.clients.base import CLOSED, EngineParser, Settings, connection_settings
+from cacheapp.clients.base import EngineParser, Settings, connection_settings
 from cacheapp.clients.decoding import CLOSED_TEXT, PLAIN, decode_bytes, reply_error
+from cacheapp.clients.inbox import CLOSED, Inbox
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import Push, Reply, Status
 from cacheapp.engine.shortcuts import getter
@@ -38,22 +39,16 @@ __all__ = ["EngineConnection"]
 _NOTHING: Final = object()
 
 
-class Inbox:
-    """What arrived for one session, and the thread that waits for it."""
+class _Inbox(Inbox):
+    """With the thread that waits for an item."""
 
-    __slots__ = ("_bell", "items")
+    __slots__ = ("_bell",)
 
     def __init__(self) -> None:
-        self.items: deque[Any] = deque()
+        super().__init__()
         self._bell: threading.Lock | None = None
 
-    def put(self, item: Any) -> None:
-        """Add an item, from any thread."""
-        self.items.append(item)
-        self.wake()
-
     def wake(self) -> None:
-        """Wake who waits, after something was added to ``items``."""
         bell = self._bell
         if bell is not None:
             # Two may ring at once; the second finds it rung already.
@@ -85,12 +80,12 @@ class EngineConnection(Settings, ConnectionInterface):
 
     parser_type = EngineParser
     _parser: EngineParser
-    _inbox: Inbox
+    _inbox: _Inbox
     # A plain attribute: the interface declares a property that nothing could be assigned to.
     handshake_metadata: Any = None
 
     def __init__(self, *, url: str | None = None, **settings: Any) -> None:
-        self._inbox = Inbox()
+        self._inbox = _Inbox()
         self._items = self._inbox.items
         super().__init__(**(settings if url is None else connection_settings(url, **settings)))
         # Replies that need neither decoding nor note of the time.
@@ -114,9 +109,10 @@ class EngineConnection(Settings, ConnectionInterface):
 
     def on_connect(self) -> None:
         """Open the session, log in, name the client, select the database, tell the callbacks."""
-        self._inbox = Inbox()
+        self._inbox = _Inbox()
         self._items = self._inbox.items
-        self._session = self.engine.connect(self._inbox.put, address=f"memory:{self.host}")
+        self._session = self.engine.connect(self._inbox.deliver, address=f"memory:{self.host}")
+        self._inbox.session = self._session
         self._session.hung_up = partial(self._inbox.put, CLOSED)
         self._get = getter(self._session)
         try:

@@ -302,3 +302,14 @@ async def test_after_quit_there_is_the_reply_and_nothing_more(url: str, name: st
     with pytest.raises(RedisConnectionError, match="closed"):
         await connection.read_response()
     assert await ask(connection, "ECHO", "again") == b"again"
+
+
+async def test_a_subscriber_who_does_not_read_is_dropped(url: str) -> None:
+    publisher, slow = AsyncEngineConnection(url=url), AsyncEngineConnection(url=url)
+    await ask(publisher, "CONFIG", "SET", "client-output-buffer-limit", "pubsub 10000 0 0")
+    await ask(slow, "SUBSCRIBE", "news", push_request=True)
+    assert await ask(publisher, "PUBLISH", "news", "x" * 20_000) == 1
+    assert await ask(publisher, "PUBLISH", "news", "x") == 0
+    with pytest.raises(RedisConnectionError, match="closed"):
+        await slow.read_response(push_request=True)
+    assert await ask(slow, "PING") == b"PONG"

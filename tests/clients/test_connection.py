@@ -329,3 +329,29 @@ def test_after_quit_there_is_the_reply_and_nothing_more(url: str, name: str) -> 
     with pytest.raises(RedisConnectionError, match="closed"):
         connection.read_response()
     assert ask(connection, "ECHO", "again") == b"again"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_subscriber_who_does_not_read_is_dropped(url: str, name: str, protocol: int) -> None:
+    publisher = EngineConnection(url=url)
+    ask(publisher, "CONFIG", "SET", "client-output-buffer-limit", "pubsub 100000 0 0")
+    slow, other = (EngineConnection(url=url, protocol=protocol) for _ in range(2))
+    for connection in (slow, other):
+        ask(connection, "SUBSCRIBE", "news", push_request=True)
+    receivers = []
+    for _ in range(20):
+        receivers.append(ask(publisher, "PUBLISH", "news", "x" * 9_000))
+        # Who reads may read as much as it likes.
+        assert other.read_response(push_request=True)[2] == b"x" * 9_000
+    assert receivers == [2] * 11 + [1] * 9
+    assert len(Engine.shared(name).sessions) == 2
+    with pytest.raises(RedisConnectionError, match="closed"):
+        slow.read_response(push_request=True)
+    assert ask(slow, "PING") == b"PONG"
+
+
+def test_short_messages_take_memory_too(url: str) -> None:
+    publisher, slow = EngineConnection(url=url), EngineConnection(url=url)
+    ask(publisher, "CONFIG", "SET", "client-output-buffer-limit", "pubsub 10000 0 0")
+    ask(slow, "SUBSCRIBE", "news", push_request=True)
+    assert [ask(publisher, "PUBLISH", "news", "") for _ in range(100)][-1] == 0
