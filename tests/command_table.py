@@ -18,12 +18,11 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 NAMES = Path(__file__).with_name("redis_7_0_commands.txt")
 
 _NO_REPLICATION = "one process, no replication"
-_NOTHING_ON_DISK = "refused: nothing is on disk"
+_NEEDS_DIRECTORY = "where a directory is given (`dir`)"
 # What there is of a command is Redis's; this is the rest.
 # What there is of a command is Redis's; this is the rest. A container speaks for its children.
 PARTIAL = {
-    "BGREWRITEAOF": _NOTHING_ON_DISK,
-    "BGSAVE": _NOTHING_ON_DISK,
+    "BGSAVE": _NEEDS_DIRECTORY,
     "CLUSTER": "says that cluster support is disabled, as redis-server without a cluster",
     "DEBUG": "what tests and tools ask for; `DEBUG HELP` lists it",
     "FAILOVER": _NO_REPLICATION,
@@ -35,9 +34,9 @@ PARTIAL = {
     "MODULE|LOADEX": "refused, as redis-server does unless told otherwise",
     "PSYNC": _NO_REPLICATION,
     "REPLICAOF": "`NO ONE` only: " + _NO_REPLICATION,
-    "SAVE": _NOTHING_ON_DISK,
+    "SAVE": _NEEDS_DIRECTORY,
     "SCRIPT|DEBUG": "`YES` and `SYNC`: there is no debugger",
-    "SHUTDOWN": "on the TCP front only, without SAVE",
+    "SHUTDOWN": "on the TCP front only",
     "SLAVEOF": "`NO ONE` only: " + _NO_REPLICATION,
     "SYNC": _NO_REPLICATION,
 }

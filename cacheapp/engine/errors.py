@@ -96,6 +96,11 @@ SAVE_FAILED_BEFORE = (
     "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option)."
     " Please check the Redis logs for details about the RDB error."
 )
+REWRITE_UNDER_WAY = "ERR Background append only file rewriting already in progress"
+REWRITE_FAILED = (
+    "ERR Can't execute an AOF background rewriting. Please check the server logs for more "
+    "information."
+)
 NOT_BUSY = "NOTBUSY No scripts in execution right now."
 BUSY_SCRIPT = (
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
@@ -271,6 +276,11 @@ def subscribed(command: str) -> CommandError:
         f"ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
         "RESET are allowed in this context"
     )
+
+
+def append_failed(reason: str) -> str:
+    """The text where the log of changes could not be written."""
+    return f"MISCONF Errors writing to the AOF file: {reason}"
 
 
 def text(raw: bytes) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from cacheapp.engine.effects import EFFECTS
+from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import Reply
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ class Sink(Protocol):
 class Propagation:
     """The sinks of an engine, and the effects of what runs just now."""
 
-    __slots__ = ("_engine", "_instead", "_pending", "_prevented", "_seen", "sinks")
+    __slots__ = ("_engine", "_instead", "_pending", "_prevented", "_seen", "failure", "sinks")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.sinks: list[Sink] = []
+        # Set by a sink whose failure is to be the answer of the command that runs.
+        self.failure: CommandError | None = None
         # Database, command, kinds of sinks.
         self._pending: list[tuple[int, list[bytes], int]] = []
         self._instead: list[bytes] | None = None
@@ -145,6 +148,9 @@ class Propagation:
         if session.is_script or session.queue is not None or self._engine.overtime.running:
             return
         self.settle(together=row.name not in _SCATTERED)
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
 
     def attempted(self, session: Session) -> None:
         """Send what a command has done that had to wait."""

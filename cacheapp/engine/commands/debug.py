@@ -67,7 +67,7 @@ HTSTATS-KEY <key>
 LISTPACK <key>
     Show low level info about the listpack encoding of <key>.
 LOADAOF
-    Keep the data as they are.
+    Load the log of changes again; keep the data as they are where there is none.
 LOG <message>
     Taken, and without effect: the server has no log.
 OBJECT <key>
@@ -217,6 +217,14 @@ def _reload(ctx: Session, *options: bytes) -> Reply:
         )
     except (CorruptPayload, OSError):
         raise CommandError("ERR Error trying to load the RDB dump") from None
+    return OK
+
+
+def _loadaof(ctx: Session, *_arguments: bytes) -> Reply:
+    try:
+        ctx.engine.saving.log.reload()
+    except ConfigError:
+        raise CommandError("ERR Error trying to load the AOF") from None
     return OK
 
 
@@ -408,7 +416,7 @@ _CHILDREN: dict[bytes, _Child] = {
     b"QUICKLIST-PACKED-THRESHOLD": _Child(_quicklist_packed_threshold, 1, 1),
     b"CHANGE-REPL-ID": _Child(_change_repl_id, 0, 0),
     b"RELOAD": _Child(_reload, 0, 2**31),
-    b"LOADAOF": _Child(_nothing, 0, 2**31),
+    b"LOADAOF": _Child(_loadaof, 0, 2**31),
     b"LOG": _Child(_nothing, 1, 1),
     b"REPLICATE": _Child(_nothing, 1, 2**31),
     b"AOF-FLUSH-SLEEP": _Child(_nothing, 1, 1),

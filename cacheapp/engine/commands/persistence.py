@@ -1,7 +1,7 @@
 """SAVE and its kin. Without a directory they are refused: a client that asks relies on it.
 
-But BGREWRITEAOF shortens a log that is off, which is done as soon as it is begun. LASTSAVE says
-when the server started until there is a save, as Redis does.
+But BGREWRITEAOF shortens a log that is not there, which is done as soon as it is begun. LASTSAVE
+says when the server started until there is a save, as Redis does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ def bgsave(ctx: Session, *options: bytes) -> Reply:
     "BGREWRITEAOF", arity=1, flags="admin noscript no_async_loading", group="server",
     summary="Asynchronously rewrites the append-only file to disk.",
 )  # fmt: skip
-def bgrewriteaof(_ctx: Session) -> Reply:
+def bgrewriteaof(ctx: Session) -> Reply:
+    saving = ctx.engine.saving
+    if saving.directory and not saving.log.begin_rewrite(later=ctx.queue is not None):
+        saving.watch()
+        return Status(b"Background append only file rewriting scheduled")
     return Status(b"Background append only file rewriting started")
 
 

@@ -1,7 +1,7 @@
 """What a server without replicas says about replication.
 
 WAIT, WAITAOF, ROLE and REPLICAOF NO ONE are answered as by a master that has no replica; what
-would begin a replication is refused.
+would begin a replication is refused. WAITAOF does not wait for the log's turn, but for the disk.
 """
 
 from __future__ import annotations
@@ -63,13 +63,16 @@ def waitaof(ctx: Session, local: bytes, replicas: bytes, timeout: bytes) -> Repl
     timeout_ms = parse_int(timeout, TIMEOUT_NOT_AN_INTEGER)
     if timeout_ms < 0:
         raise CommandError(NEGATIVE_TIMEOUT)
-    if wanted_local:
+    log = ctx.engine.saving.log
+    if wanted_local and not log.on:
         raise CommandError(WAITAOF_WITHOUT_AOF)
-    nowhere = [0, 0]
-    if not wanted:
-        return nowhere
+    if wanted_local:
+        log.sync()
+    there = [int(log.is_on_disk), 0]
+    if not wanted and there[0] >= wanted_local:
+        return there
     return ctx.engine.waiters.wait(
-        ctx, (), None, lambda _session, _key: None, timeout_ms=timeout_ms, timed_out=nowhere
+        ctx, (), None, lambda _session, _key: None, timeout_ms=timeout_ms, timed_out=there
     )
 
 

@@ -108,6 +108,10 @@ class Files:
         """Whether there is such a file or directory."""
         return Path(path).exists()
 
+    def size(self, path: str) -> int:
+        """How many bytes a file has; OSError."""
+        return Path(path).stat().st_size
+
     def remove(self, path: str) -> None:
         """Remove a file; OSError unless it is gone."""
         Path(path).unlink(missing_ok=True)

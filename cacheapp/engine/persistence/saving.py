@@ -34,7 +34,9 @@ from cacheapp.engine.errors import (
     SAVE_FAILED_BEFORE,
     CommandError,
     ConfigError,
+    append_failed,
 )
+from cacheapp.engine.persistence.appending import Log
 from cacheapp.engine.persistence.encoding import CorruptPayload
 from cacheapp.engine.persistence.rdb import parsed, pieces
 from cacheapp.engine.persistence.settings import NOWHERE
@@ -93,6 +95,7 @@ class Saving:
         self._kept = b""
         self._watching: threading.Event | None = None
         self._ended = False
+        self.log = Log(self)
 
     @property
     def engine(self) -> Engine:
@@ -112,10 +115,13 @@ class Saving:
         """Take the directory and load what is in it; ConfigError says what stands in the way."""
         config = self.engine.config
         try:
-            self._configured(frozenset({"dir", "save", "appendonly"}))
+            self._configured(frozenset({"dir", "save"}))
+            if config["appendonly"] and not self.directory:
+                raise Refusal("appendonly", _NEEDS_DIRECTORY)
             if self.directory:
-                self._load_dump()
+                self._load()
         except BaseException:
+            self.log.leave()
             self._leave_directory()
             raise
         config.subscribe(self._configured)
@@ -129,9 +135,15 @@ class Saving:
                 raise Refusal("save", _NEEDS_DIRECTORY)
             numbers = [int(word) for word in config["save"].split()]
             self.points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
-            self._watch()
-        if "appendonly" in names and config["appendonly"]:
-            raise Refusal("appendonly", "this version keeps no log of changes")
+            self.watch()
+        if names & {"appendonly", "appendfsync"}:
+            if config["appendonly"] and not self.directory:
+                raise Refusal("appendonly", _NEEDS_DIRECTORY)
+            try:
+                self.log.configured()
+            except OSError as error:
+                raise Refusal("appendonly", f"Unable to turn on AOF: {error.strerror}") from None
+            self.watch()
         if "stop-writes-on-bgsave-error" in names:
             self.judge()
 
@@ -139,6 +151,8 @@ class Saving:
         directory = "" if wanted == NOWHERE else wanted
         if directory == self.directory:
             return
+        if self.log.on:
+            raise Refusal("dir", "it cannot change while appendonly is on")
         lock = None
         if directory:
             path = str(Path(directory) / LOCK_NAME)
@@ -171,6 +185,21 @@ class Saving:
 
     # Loading
 
+    def _load(self) -> None:
+        """Load the log; where there is none or none is wanted, the dump."""
+        engine = self.engine
+        appends = engine.config["appendonly"]
+        if not (appends and self.log.start()):
+            self._load_dump()
+            if appends:
+                try:
+                    self.log.begin()
+                except OSError as error:
+                    where = self.directory
+                    raise ConfigError(f"no log can be begun in {where}: {error}") from None
+        self._saved = engine.dirty
+        self.watch()
+
     def _load_dump(self) -> None:
         engine = self.engine
         if not engine.config["dbfilename"]:
@@ -182,15 +211,9 @@ class Saving:
             return
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-        self.load_bytes(path, data)
-        self._saved = engine.dirty
-
-    def load_bytes(self, path: str, data: bytes, *, due_too: bool = False) -> None:
-        """Put a whole file into the engine; ConfigError, and no change, where it is damaged."""
-        engine = self.engine
         try:
             snapshot = parsed(data, engine.config, engine.now, verify=engine.config["rdbchecksum"])
-            self.keys_expired = load(engine, snapshot, merge=False, due_too=due_too)
+            self.keys_expired = load(engine, snapshot, merge=False)
         except CorruptPayload as error:
             raise ConfigError(
                 f"{path} was not loaded: {error}. Put a good copy in its place, see what "
@@ -235,20 +258,18 @@ class Saving:
             if not (schedule or later):
                 raise CommandError(BACKGROUND_BUSY)
             self.scheduled = True
-            self._watch()
+            self.watch()
             return False
         self.saves += 1
         self._tried = self.engine.now
         self.scheduled = False
         engine = self.engine
         snapshot, config, now = taken(engine), engine.config, engine.now
-        self.in_background(
-            "rdb", snapshot, lambda: self.files.replace(path, pieces(snapshot, config, now))
-        )
+        self.in_background("rdb", lambda: self.files.replace(path, pieces(snapshot, config, now)))
         return True
 
-    def in_background(self, kind: str, snapshot: Snapshot, write: Callable[[], None]) -> None:
-        """Have a thread `write` what was taken of the engine."""
+    def in_background(self, kind: str, write: Callable[[], None]) -> None:
+        """Have a thread `write` what was taken of the engine just now."""
         engine = self.engine
         work = self.background = Background(kind, engine.now, engine.dirty)
 
@@ -272,7 +293,10 @@ class Saving:
         self.background = None
         engine = self.engine
         now = engine.clock.time()
-        self.ended(work, now)
+        if work.kind == "rdb":
+            self.ended(work, now)
+        else:
+            self.log.ended(work, now)
         if work.error is not None:
             _failed(work.kind, work.error)
         self.judge()
@@ -294,14 +318,15 @@ class Saving:
 
     def judge(self) -> None:
         """Decide whether writes are to be refused."""
-        broken = (
-            not self.saved_well
-            and bool(self.points)
-            and self.engine.config["stop-writes-on-bgsave-error"]
-        )
+        broken = self._misses_saves or bool(self.log.failure)
         if broken != self.broken:
             self.broken = broken
             self.engine.reconsider()
+
+    @property
+    def _misses_saves(self) -> bool:
+        stops: bool = self.engine.config["stop-writes-on-bgsave-error"]
+        return not self.saved_well and bool(self.points) and stops
 
     def check(self, session: Session, row: Command) -> None:
         """Refuse a command that writes while the disk does not take it; PING tells it too."""
@@ -309,13 +334,16 @@ class Saving:
         if row.name == "EXEC" and session.queue:
             writes = any(queued.is_write for queued, _ in session.queue)
         if self.broken and writes:
-            raise CommandError(SAVE_FAILED_BEFORE)
+            missed = self._misses_saves
+            raise CommandError(SAVE_FAILED_BEFORE if missed else append_failed(self.log.failure))
 
     # Time
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         """Have a thread look after the files each second, if there is anything to look for."""
-        wanted = bool(self.directory) and (bool(self.points) or self.scheduled)
+        log = self.log
+        wanted = bool(self.points) or self.scheduled or log.on or log.scheduled
+        wanted = wanted and bool(self.directory)
         if wanted and self._watching is None:
             self._watching = threading.Event()
             arguments = (weakref.ref(self), self._watching)
@@ -331,12 +359,16 @@ class Saving:
         engine = self._engine()
         if engine is None:
             return
+        if engine.config["appendfsync"] != "no":
+            self.log.sync()
         with engine.lock:
+            self.log.retry()
             if self.background is not None or not self.directory:
                 return
-            now = engine.clock.time()
+            engine.now = now = engine.clock.time()
+            if self.log.second(now):
+                return
             if self.scheduled or self._is_time(now):
-                engine.now = now
                 with contextlib.suppress(CommandError):
                     self.begin_save(schedule=False, later=False)
 
@@ -387,7 +419,8 @@ class Saving:
         """Give the directory back. The engine goes on without."""
         self.points, self.scheduled = (), False
         self.wait()
-        self._watch()
+        self.log.close()
+        self.watch()
         self._leave_directory()
         self._forget()
 
@@ -395,11 +428,12 @@ class Saving:
         """In a forked child: the files are the parent's."""
         self.background, self.points, self.scheduled = None, (), False
         self._watching = None
+        self.log.leave()
         self._leave_directory()
         self._forget()
 
     def _forget(self) -> None:
-        self.engine.config.values.update({"dir": NOWHERE, "save": ""})
+        self.engine.config.values.update({"dir": NOWHERE, "save": "", "appendonly": False})
         self.saved_well = True
         self.judge()
 
@@ -428,16 +462,7 @@ class Saving:
             "rdb_last_cow_size": 0,
             "rdb_last_load_keys_expired": self.keys_expired,
             "rdb_last_load_keys_loaded": self.keys_loaded,
-            "aof_enabled": 0,
-            "aof_rewrite_in_progress": 0,
-            "aof_rewrite_scheduled": 0,
-            "aof_last_rewrite_time_sec": -1,
-            "aof_current_rewrite_time_sec": -1,
-            "aof_last_bgrewrite_status": "ok",
-            "aof_rewrites": 0,
-            "aof_rewrites_consecutive_failures": 0,
-            "aof_last_write_status": "ok",
-            "aof_last_cow_size": 0,
+            **self.log.info(),
             "module_fork_in_progress": 0,
             "module_fork_last_cow_size": 0,
         }
