@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _CRC_LINE = re.compile(rb"#CRC:([0-9a-f]{8}):([0-9]{1,12})\r\n")
 _ARGUMENTS_MAX: Final = 2**31
+_TRIMMING: Final = frozenset({b"XADD", b"XTRIM"})
 # Access numbers of a clock at zero are below it.
 _ACCESS_MAX: Final = 256
 
@@ -169,10 +170,33 @@ def perform(engine: Engine, commands: Iterable[list[bytes]]) -> None:
         for args in commands:
             row = registry.lookup(args)
             with contextlib.suppress(CommandError):
-                row.handler(session, *args[row.skip :])
+                row.handler(session, *_without_limit(args)[row.skip :])
     finally:
         engine.now, engine.propagation = now, listening
         _set_right(engine, now)
+
+
+def _without_limit(args: list[bytes]) -> list[bytes]:
+    """The command without the LIMIT of a trimming that is exact: it was one of `~`.
+
+    Redis says so in its log, and refuses it to clients.
+    """
+    if args[0].upper() not in _TRIMMING:
+        return args
+    place, limit, exact = 2, 0, False
+    while place + 1 < len(args):
+        word = args[place].upper()
+        if word == b"LIMIT":
+            limit = place
+        elif word in (b"MAXLEN", b"MINID"):
+            exact = args[place + 1] == b"="
+            place += args[place + 1] in (b"=", b"~")
+        elif word == b"NOMKSTREAM":
+            place -= 1
+        else:
+            break
+        place += 2
+    return args[:limit] + args[limit + 2 :] if limit and exact else args
 
 
 def _set_right(engine: Engine, now: float) -> None:

@@ -79,6 +79,17 @@ def test_commands_that_nobody_has() -> None:
         replay.check([[b"GET"]])
 
 
+def test_trimming_is_exact_and_has_its_limit_all_the_same(run: Run, engine: Engine) -> None:
+    add = [[b"XADD", b"x", b"%d-1" % n, b"f", b"v"] for n in range(1, 9)]
+    trim = [b"XADD", b"x", b"NOMKSTREAM", b"MAXLEN", b"=", b"5", b"LIMIT", b"3", b"9-1", b"f", b"v"]
+    replay.perform(engine, [*add, trim])
+    assert run("XLEN", "x") == 5
+    replay.perform(engine, [[b"XTRIM", b"x", b"MINID", b"=", b"8", b"LIMIT", b"3"]])
+    assert run("XLEN", "x") == 2
+    replay.perform(engine, [[b"XADD", b"x", b"10-1", b"=", b"LIMIT", b"a", b"b"]])
+    assert run("XRANGE", "x", "10-1", "+") == [[b"10-1", [b"=", b"LIMIT", b"a", b"b"]]]
+
+
 def test_nothing_is_due_meanwhile(run: Run, engine: Engine, clock: ManualClock) -> None:
     past = b"%d" % (clock.time() * 1000 - 5000)
     replay.perform(
