@@ -59,7 +59,7 @@ class Log:
         # Whether the base belongs to what is being written now: not before the first rewrite.
         self._begun = False
         self._manifest = self._former = self._successor = Manifest()
-        self._descriptor: int | None = None
+        self.descriptor: int | None = None
         # Held while the file is waited for, which happens without the engine's lock.
         self._syncing = threading.Lock()
         self._unsynced = False
@@ -137,7 +137,7 @@ class Log:
 
     def _release(self, *, sync: bool) -> None:
         with self._syncing:
-            descriptor, self._descriptor = self._descriptor, None
+            descriptor, self.descriptor = self.descriptor, None
             if descriptor is None:
                 return
             try:
@@ -171,11 +171,11 @@ class Log:
                 propagation.failure = CommandError(append_failed(self.failure))
 
     def _write(self) -> None:
-        if self._descriptor is None:
+        if self.descriptor is None:
             return
         try:
             while self._left:
-                count = self._files.append(self._descriptor, self._left)
+                count = self._files.append(self.descriptor, self._left)
                 self._left = self._left[count:]
                 self.size += count
                 self._unsynced = True
@@ -189,11 +189,11 @@ class Log:
     def sync(self) -> None:
         """Wait until what was written is on the disk. Not only under the engine's lock."""
         with self._syncing:
-            if not self._unsynced or self._descriptor is None:
+            if not self._unsynced or self.descriptor is None:
                 return
             self._unsynced = False
             try:
-                self._files.sync(self._descriptor)
+                self._files.sync(self.descriptor)
                 return
             except OSError as error:
                 failure = error
@@ -240,7 +240,7 @@ class Log:
         if not self.on:
             # Nobody adds to it: its base is all there is to write.
             self._manifest = self._read_manifest() or Manifest()
-        former, old = self._manifest, self._descriptor
+        former, old = self._manifest, self.descriptor
         successor = Manifest()
         if self.on:
             self._next_file(former)
@@ -282,7 +282,7 @@ class Log:
             self._files.close(descriptor)
             raise
         with self._syncing:
-            self._manifest, self._descriptor, self._unsynced = wanted, descriptor, False
+            self._manifest, self.descriptor, self._unsynced = wanted, descriptor, False
         self._selected = _NOWHERE
         # Its effects are in the snapshot that follows.
         self._left = b""
@@ -386,7 +386,7 @@ class Log:
                 self._next_file(self._manifest)
             else:
                 descriptor = self._files.open_log(self._path(self._manifest.changes[-1][0]))
-                self._descriptor = descriptor
+                self.descriptor = descriptor
                 if end < self._files.size(self._path(self._manifest.changes[-1][0])):
                     self._files.truncate(descriptor, end)
         except OSError as error:

@@ -97,6 +97,13 @@ class Saving:
         self._ended = False
         self.log = Log(self)
 
+    def __del__(self) -> None:
+        # Of an engine that nobody has closed: another one can have the directory.
+        for descriptor in (self._lock, self.log.descriptor):
+            if descriptor is not None:
+                with contextlib.suppress(OSError):
+                    self.files.close(descriptor)
+
     @property
     def engine(self) -> Engine:
         """The engine; only its threads outlive it."""
@@ -426,6 +433,10 @@ class Saving:
 
     def leave(self) -> None:
         """In a forked child: the files are the parent's."""
+        if self.directory:
+            _logger.warning(
+                "a forked process keeps nothing on disk: %s is its parent's", self.directory
+            )
         self.background, self.points, self.scheduled = None, (), False
         self._watching = None
         self.log.leave()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -326,6 +327,14 @@ def test_what_needs_a_directory(clock: ManualClock, tmp_path: Path) -> None:
     (tmp_path / "appendonly.aof").write_bytes(b"")
     with pytest.raises(ConfigError, match="of a Redis before 7"):
         Engine({"appendonly": "yes", "dir": str(tmp_path)})
+
+
+def test_an_engine_that_nobody_closed(tmp_path: Path, files: FaultyLog) -> None:
+    options = {"dir": str(tmp_path), "appendonly": "yes"}
+    runner(Engine(options))("SET", "k", "v")
+    gc.collect()
+    with contextlib.closing(Engine(options)) as engine:
+        assert runner(engine)("GET", "k") == b"v"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this machine")
