@@ -85,8 +85,8 @@ class Tracking:
     """All tracking of an engine."""
 
     __slots__ = (
-        "_effort_keys", "_engine", "_pending", "_prefixes", "_unsent", "active", "clients",
-        "current", "items", "keys", "script",
+        "_effort_keys", "_engine", "_pending", "_prefix_lengths", "_prefixes", "_unsent", "active",
+        "clients", "current", "items", "keys", "script",
     )  # fmt: skip
 
     def __init__(self, engine: Engine) -> None:
@@ -97,6 +97,8 @@ class Tracking:
         self.keys: OrderedDict[bytes, set[int]] = OrderedDict()
         self.items = 0
         self._prefixes: dict[bytes, _Prefix] = {}
+        # Their lengths, of which there are few where prefixes are many.
+        self._prefix_lengths: set[int] = set()
         self._unsent = False
         self._effort_keys = _EFFORT_KEYS
         # The session whose command runs, and what it will be told after the reply.
@@ -126,6 +128,7 @@ class Tracking:
             for prefix in list(prefixes) or [b""]:
                 self._prefixes.setdefault(prefix, _Prefix()).sessions[session] = None
                 tracker.prefixes.add(prefix)
+            self._prefix_lengths = set(map(len, self._prefixes))
         self._switch()
 
     def stop(self, session: Session) -> None:
@@ -143,6 +146,7 @@ class Tracking:
             del state.sessions[session]
             if not state.sessions:
                 del self._prefixes[prefix]
+        self._prefix_lengths = set(map(len, self._prefixes))
         self._switch()
 
     def _switch(self) -> None:
@@ -228,8 +232,9 @@ class Tracking:
         """Tell who may hold `key` that it has changed, or note whom to tell."""
         if self._prefixes:
             author = None if event in _OWN_EVENTS or self.script else self.current
-            for prefix, state in self._prefixes.items():
-                if key.startswith(prefix):
+            for length in self._prefix_lengths:
+                state = self._prefixes.get(key[:length])
+                if state is not None:
                     state.keys[key] = author
                     self._unsent = True
         self._invalidate(key)
