@@ -6,8 +6,8 @@
     DEMO_DEBUG       1 for Django's debug pages
 
 The default policy is volatile-lru: only keys with a lifetime are evicted, which are the cached
-pages; the rankings and the registries that the invalidation reads have none and stay. Left out on
-purpose: users, sessions and the admin, which the demo does not need.
+pages and sessions; the rankings and the registries that the invalidation reads have none and stay.
+Left out on purpose: the admin, which the demo does not need.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ DEBUG = os.environ.get("DEMO_DEBUG") == "1"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
     "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.staticfiles",
@@ -51,14 +53,35 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "demo_site.middleware.page_headers",
     "django.middleware.security.SecurityMiddleware",
+    "cacheapp.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Behind it, since a rule counts users.
+    "cacheapp.ratelimit.middleware.RateLimitMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+SESSION_ENGINE = "cacheapp.sessions"
+SESSION_COOKIE_NAME = "demo-session"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "sessions"
+LOGOUT_REDIRECT_URL = "home"
+CACHEAPP: dict[str, Any] = {
+    "SESSIONS": {"SEEN_SECONDS": 10, "MAX_PER_USER": 20},
+    "RATELIMIT": {
+        "TEMPLATE": "demo_site/429.html",
+        "RULES": [
+            {"name": "api", "path": "/api/", "rates": ["5/10s", "60/h"]},
+            # Each guess at a password counts, whoever it is about.
+            {"name": "login", "path": "/login/", "methods": ["POST"], "rates": "20/m", "key": "ip"},
+        ],
+    },
+}
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 ROOT_URLCONF = "demo_site.urls"
 WSGI_APPLICATION = "demo_site.wsgi.application"
+ASGI_APPLICATION = "demo_site.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -68,6 +91,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.messages.context_processors.messages",
                 "demo_site.server.context",
+                "demo_site.accounts.context",
             ]
         },
     }

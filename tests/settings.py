@@ -24,13 +24,13 @@ TEMPLATES = demo.TEMPLATES
 TIME_ZONE = demo.TIME_ZONE
 USE_TZ = demo.USE_TZ
 
-INSTALLED_APPS = [
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    *demo.INSTALLED_APPS,
-]
-MIDDLEWARE = [*demo.MIDDLEWARE, "django.contrib.sessions.middleware.SessionMiddleware"]
+INSTALLED_APPS = ["django.contrib.sessions", *demo.INSTALLED_APPS]
+MIDDLEWARE = demo.MIDDLEWARE
+LOGIN_URL = demo.LOGIN_URL
+LOGIN_REDIRECT_URL = demo.LOGIN_REDIRECT_URL
+LOGOUT_REDIRECT_URL = demo.LOGOUT_REDIRECT_URL
+# Quick, and as good as any for passwords that protect nothing.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 

@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from cacheapp.engine.engine import Engine
+from demo_site import settings as demo_settings
 from demo_site.models import Airport
 
 _numbers = itertools.count(1)
@@ -76,6 +77,8 @@ def server(cache_url: str, settings: Settings) -> str:
     """The demo's cache on that server; the URL."""
     served = {**settings.CACHES["default"], "LOCATION": cache_url, "KEY_PREFIX": "demo"}
     settings.CACHES = {"default": served}
+    settings.SESSION_ENGINE = demo_settings.SESSION_ENGINE
+    settings.CACHEAPP = demo_settings.CACHEAPP
     return cache_url
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from demo_site.accounts import PASSWORD, USERS
 from tests.demo_site.processes import Demo, demo, environment
 
 BROWSER = shutil.which("chromium")
@@ -47,15 +49,24 @@ def served(tmp_path: Path) -> Iterator[Demo]:
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[WebDriver]:
     """A headless Chromium with a profile of its own."""
+    with chromium(tmp_path / "profile") as driver:
+        yield driver
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[WebDriver]:
+    """A headless Chromium with this profile, ended with the block."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
     for option in OPTIONS:
         options.add_argument(option)
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.add_argument(f"--user-data-dir={profile}")
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    driver.set_page_load_timeout(60)
-    yield driver
-    driver.quit()
+    try:
+        driver.set_page_load_timeout(60)
+        yield driver
+    finally:
+        driver.quit()
 
 
 def outcomes(browser: WebDriver) -> list[str]:
@@ -96,10 +107,44 @@ def test_miss_hit_edit_miss(served: Demo, browser: WebDriver) -> None:
     assert sheet == "1px"
 
 
+def log_in(browser: WebDriver, address: str) -> None:
+    """As the first user, through the page."""
+    browser.get(address + "login/")
+    browser.find_element(By.NAME, "username").send_keys(USERS[0])
+    browser.find_element(By.NAME, "password").send_keys(PASSWORD + "\n")
+    wait_for_heading(browser, "Your sessions")
+
+
+def test_one_browser_ends_the_others_session(
+    served: Demo, browser: WebDriver, tmp_path: Path
+) -> None:
+    log_in(browser, served.address)
+    with chromium(tmp_path / "other-profile") as other:
+        log_in(other, served.address)
+        assert len(other.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2
+        browser.refresh()
+        browser.find_element(By.CSS_SELECTOR, "td button").click()
+        WebDriverWait(browser, 30).until(
+            lambda found: found.find_elements(By.CSS_SELECTOR, ".message")
+        )
+        other.get(served.address + "sessions/")
+        wait_for_heading(other, "Log in")
+        browser.refresh()
+        assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
+        for _ in range(6):
+            other.get(served.address + "api/airports/EDDF/")
+        wait_for_heading(other, "Too many requests")
+    refused = [
+        entry for entry in browser.get_log("browser") if "Content Security" in entry["message"]
+    ]
+    assert refused == []
+
+
 def test_a_phone_needs_no_sideways_scrolling(served: Demo, browser: WebDriver) -> None:
     phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    for path in ["", "countries/US/", "airports/EDDF/", "airports/EDDF/edit/", "search/?q=san"]:
+    for path in ["", "countries/US/", "airports/EDDF/", "airports/EDDF/edit/", "search/?q=san",
+                 "login/", "limits/"]:  # fmt: skip
         browser.get(served.address + path)
         width = browser.execute_script("return document.documentElement.scrollWidth")
         assert width <= 360, path

@@ -163,6 +163,8 @@ class Suites:
         for name in SESSION_CLASSES:
             yield getattr(self.session_tests, name)
         yield from self._middleware_classes()
+        if self.candidate.label == "cacheapp":
+            yield from self._own_session_classes()
 
     def _backend_classes(self, extra: dict[str, Any]) -> Iterator[type[unittest.TestCase]]:
         # Django's own backends have a class of theirs: the base tests and a few of their own.
@@ -204,6 +206,21 @@ class Suites:
             made = type(f"{name}MiddlewareTests", (source,), {})
             path = f"django.contrib.sessions.backends.{engine}"
             yield override_settings(SESSION_ENGINE=path)(made)
+
+    def _own_session_classes(self) -> Iterator[type[unittest.TestCase]]:
+        """The session tests on our SESSION_ENGINE, and the middleware's with Django's and ours."""
+        from cacheapp.sessions import SessionStore
+        from cacheapp.sessions.middleware import SessionMiddleware
+
+        setting = override_settings(
+            SESSION_ENGINE="cacheapp.sessions", CACHES={"default": self.params}
+        )
+        bases = (self.session_tests.SessionTestsMixin, TestCase)
+        yield setting(type("OwnSessionTests", bases, {"backend": SessionStore}))
+        source = self.session_tests.SessionMiddlewareTests
+        yield setting(type("OwnEngineMiddlewareTests", (source,), {}))
+        ours = mock.patch.object(self.session_tests, "SessionMiddleware", SessionMiddleware)
+        yield setting(ours(type("OwnMiddlewareTests", (source,), {})))
 
     def _racing(self) -> Callable[[unittest.TestCase], None]:
         # Django's test makes add() fail, by patching it; aget_or_set() calls aadd().

@@ -12,11 +12,11 @@ import signal
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 
+from demo_site.accounts import PASSWORD, USERS, load_users
 from demo_site.load import load_airports
 from demo_site.models import Airport
 from demo_site.server import location, safe_url
@@ -43,11 +43,12 @@ class Command(BaseCommand):
         try:
             self._set_up()
             with self._bound(options["port"]) as server:
-                server.set_app(StaticFilesHandler(application))
+                server.set_app(application)
                 port = server.server_address[1]
                 if options["port"] not in {0, port}:
                     self.stdout.write(f"Port {options['port']} is taken.")
                 self.stdout.write(f"Cache: {safe_url(location())}")
+                self.stdout.write(f"Log in as {' or '.join(USERS)}, password {PASSWORD}")
                 self.stdout.write(f"Demo:  http://{HOST}:{port}/   (Ctrl-C ends it)")
                 self.stdout.flush()
                 server.serve_forever()
@@ -61,6 +62,7 @@ class Command(BaseCommand):
             self.stdout.write("Loading the airports …")
             self.stdout.flush()
             load_airports()
+        load_users()
 
     def _bound(self, port: int) -> ThreadedWSGIServer:
         """A server on the wanted port, or on a free one if that is taken."""

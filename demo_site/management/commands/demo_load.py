@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from demo_site import invalidation
+from demo_site.accounts import PASSWORD, USERS, load_users
 from demo_site.load import load_airports
 from demo_site.server import UNUSABLE
 
@@ -31,4 +32,6 @@ class Command(BaseCommand):
                 invalidation.everything_changed()
             except UNUSABLE as error:
                 self.stderr.write(f"The cached pages could not be deleted: {error}")
+        load_users()
         self.stdout.write(f"{count:,} airports in the database.")
+        self.stdout.write(f"Users: {', '.join(USERS)}, password {PASSWORD}")
