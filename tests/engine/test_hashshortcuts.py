@@ -35,7 +35,7 @@ def seen(engine: Engine, session: Session, key: bytes) -> list[object]:
         engine.execute(session, list(args))
         for args in (
             (b"HGETALL", key), (b"PEXPIRETIME", key), (b"OBJECT", b"ENCODING", key), (b"DBSIZE",),
-            (b"MEMORY", b"USAGE", key), (b"OBJECT", b"IDLETIME", key),
+            (b"OBJECT", b"IDLETIME", key),
         )
     ]  # fmt: skip
 
