@@ -17,7 +17,7 @@ TIMEOUT_S = 120
 
 
 def race(work: Callable[..., list[int]], url: str, processes: int, *arguments: Any) -> list[int]:
-    """What ``work(number, *arguments)`` returns in all processes together, on the server at ``url``.
+    """What ``work(number, *arguments)`` returns in all processes together, with a server's URL.
 
     ``work`` is a function of this module.
     """
@@ -49,7 +49,7 @@ def _run(name: str, url: str, start: Any, found: Any, number: int, arguments: An
 
 
 def check(_number: int, algorithm: str, rate: str, seconds: float, threads: int) -> list[int]:
-    """Ask one limit as fast as possible; when it admitted, in microseconds of the server's clock."""
+    """Ask one limit as fast as possible; when it admitted, in microseconds by the server."""
     from cacheapp.ratelimit.limiter import Limiter
 
     limiter = Limiter("race", rate, algorithm=algorithm, memo_seconds=0)
