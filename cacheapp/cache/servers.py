@@ -24,7 +24,7 @@ from cacheapp.clients.scripts import Script
 
 T = TypeVar("T")
 
-__all__ = ["SERVER_ERRORS", "Server", "server_of"]
+__all__ = ["SERVERS", "SERVER_ERRORS", "Server", "server_of"]
 
 
 class Server:
@@ -38,13 +38,14 @@ class Server:
         self.in_process: bool = self._client.runs_in_process
         #: Goes before each key, with what the part itself puts there.
         self.prefix: str = backend.key_prefix
-        self._sync: Any = None
+        #: The process's client, once somebody has asked for it; see client().
+        self.sync: Any = None
 
     def client(self) -> Any:
         """Return the process's redis-py client."""
-        if self._sync is None:
-            self._sync = self._client.get_client(write=True)
-        return self._sync
+        if self.sync is None:
+            self.sync = self._client.get_client(write=True)
+        return self.sync
 
     def async_client(self) -> Any:
         """Return the running loop's redis.asyncio client."""
@@ -99,7 +100,8 @@ class Server:
         return reply
 
 
-_servers: dict[str, Server] = {}
+#: Those that were asked for so far: what hot paths look at before they call `server_of`.
+SERVERS: dict[str, Server] = {}
 _lock = threading.Lock()
 
 
@@ -108,12 +110,12 @@ def server_of(alias: str) -> Server:
 
     Raises ImproperlyConfigured for an alias that is not in CACHES or has another BACKEND.
     """
-    server = _servers.get(alias)
+    server = SERVERS.get(alias)
     if server is None:
         with _lock:
-            server = _servers.get(alias)
+            server = SERVERS.get(alias)
             if server is None:
-                server = _servers[alias] = _new_server(alias)
+                server = SERVERS[alias] = _new_server(alias)
     return server
 
 
@@ -133,4 +135,4 @@ def _new_server(alias: str) -> Server:
 @receiver(setting_changed, dispatch_uid="cacheapp.cache.servers")
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CACHES":
-        _servers.clear()
+        SERVERS.clear()

@@ -93,7 +93,9 @@ class Decision:
         """What ``RateLimit-Policy`` and ``RateLimit`` say of it; empty where it is not known."""
         limiter, rates = self.limiter, self.rates
         _, now_us, state = self.reply
-        if len(rates) == 1 and rates is limiter.rates and state:
+        if not state:
+            return "", ""
+        if len(rates) == 1 and rates is limiter.rates:
             # One rate, the usual case, written out: it is on the way of every answer.
             algorithm, rate = limiter.algorithm, rates[0]
             ((name, policy),) = limiter.policies

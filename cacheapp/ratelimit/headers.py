@@ -24,12 +24,13 @@ def add_headers(
     headers: ResponseHeaders, decisions: Sequence[Decision], *, x_headers: bool
 ) -> None:
     """Add what ``decisions`` say to ``headers``; one without a server's word adds nothing."""
-    fields = [decision.fields() for decision in decisions[:POLICIES_MAX] if decision.reply[2]]
-    if not fields:
+    if len(decisions) == 1:
+        policy, limit = decisions[0].fields()
+    else:
+        pairs = [decision.fields() for decision in decisions[:POLICIES_MAX]]
+        policy, limit = (", ".join(filter(None, texts)) for texts in zip(*pairs, strict=True))
+    if not limit:
         return
-    policy, limit = fields[0]
-    if len(fields) > 1:
-        policy, limit = (", ".join(texts) for texts in zip(*fields, strict=True))
     # The dict behind it: its methods would look for line breaks in what we have just made, and
     # these two are on every answer. What another rule's decorator said stays in front.
     store = headers._store

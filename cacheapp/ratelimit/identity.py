@@ -59,6 +59,7 @@ class Proxies:
             ]
         except (TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}") from error
+        self._trusts = bool(self.networks) or self.trusts_unix
         known = {name.lower(): name for name in PROXY_HEADERS}
         if not isinstance(header, str) or header.lower() not in known:
             raise ImproperlyConfigured(
@@ -74,12 +75,13 @@ class Proxies:
 
     def client(self, peer: str, forwarded: str) -> str:
         """Return the client's address, normalized, from the peer's and the header's text."""
-        return self._cached(peer, forwarded if self.networks or self.trusts_unix else "")
+        return self._cached(peer, forwarded if self._trusts else "")
 
     def of_request(self, request: HttpRequest) -> str:
         """Return the address of a request's client."""
         meta = request.META
-        return self.client(meta.get("REMOTE_ADDR") or "", meta.get(self.meta_name, ""))
+        forwarded = meta.get(self.meta_name, "") if self._trusts else ""
+        return self._cached(meta.get("REMOTE_ADDR") or "", forwarded)
 
     def of_scope(self, scope: Mapping[str, Any]) -> str:
         """Return the address of an ASGI connection's client."""

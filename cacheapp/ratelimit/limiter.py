@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from cacheapp.cache.servers import SERVER_ERRORS, server_of
+from cacheapp.cache.servers import SERVER_ERRORS, SERVERS, server_of
 from cacheapp.clients.factory import get_client
 from cacheapp.ratelimit.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from cacheapp.ratelimit.decision import LOCAL, MEMO, OUTAGE, Decision, OwnDecision
@@ -78,6 +78,8 @@ class Limiter:
         #: Their names, and what RateLimit-Policy says of them.
         self.policies = policies(name, self.rates)
         self._arguments = _arguments(self.rates)
+        self._script = self.algorithm.script
+        self._is_update = self._script.update is not None
         self._is_closed = _admits_nothing(self.rates)
         # Whether the server did not answer when it was last asked.
         self._is_alone = False
@@ -147,10 +149,11 @@ class Limiter:
             known = None if force else self._known(key, cost, rates)
             if known is not None:
                 return known
-        server, script = server_of(self.alias), self.algorithm.script
+        server = SERVERS.get(self.alias) or server_of(self.alias)
+        script = self._script
         try:
-            if server.in_process and script.update is not None:
-                reply = server.client().update(script, key, arguments)
+            if self._is_update and server.in_process:
+                reply = (server.sync or server.client()).update(script, key, arguments)
             else:
                 reply = server.run(script, (key,), arguments)
         except SERVER_ERRORS as error:

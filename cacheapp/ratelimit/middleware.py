@@ -98,12 +98,16 @@ class RateLimitMiddleware:
     def _told(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         # A refusal of ours has them all already.
         if self._headers and not (response.status_code == 429 and "RateLimit" in response.headers):
-            mine = self._mine
-            decisions = [
-                decision
-                for rule, decision, _ in enforcement.applied_to(request)
-                if id(rule) in mine and not rule.dry_run
-            ]
+            applied = request.__dict__.get("_ratelimits")
+            if not applied:
+                return response
+            if len(applied) == 1:
+                rule, decision, _ = applied[0]
+                decisions = [decision] if id(rule) in self._mine and not rule.dry_run else []
+            else:
+                decisions = [
+                    decision for rule, decision, _ in self._own(request) if not rule.dry_run
+                ]
             if decisions:
                 add_headers(response.headers, decisions, x_headers=self._x_headers)
         return response

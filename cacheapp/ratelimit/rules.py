@@ -118,9 +118,10 @@ class Rule:
 
     def matches(self, request: HttpRequest) -> bool:
         """Whether it is about ``request``, which is resolved if ``needs_view``."""
-        if self.methods is not None and request.method not in self.methods:
+        path = self.path
+        if path is not None and not request.path_info.startswith(path):
             return False
-        if self.path is not None and not request.path_info.startswith(self.path):
+        if self.methods is not None and request.method not in self.methods:
             return False
         if not self.needs_view:
             return True
