@@ -208,19 +208,21 @@ class Reader:
                     hub.own_opened(number)
         for start in range(0, len(groups), CHECK_KEYS_MAX):
             part = groups[start : start + CHECK_KEYS_MAX]
+            # A sender of this process may move on while the server is asked.
+            before = [group.position for group in part]
             found = self._script([group.key for group in part], STREAM_TTL_S, 0)
             with hub.lock:
                 missing = [
                     group
-                    for group, last in zip(part, found, strict=True)
-                    if not self._compare(group, last, began)
+                    for group, last, position in zip(part, found, before, strict=True)
+                    if not self._compare(group, last, position, began)
                 ]
             for group in missing:
                 last = self._script([group.key], STREAM_TTL_S, 1)[0]
                 with hub.lock:
                     hub.reopened(group, 0 if last == b"!" else int(last), "the stream was gone")
 
-    def _compare(self, group: Group, last: bytes, began: float) -> bool:
+    def _compare(self, group: Group, last: bytes, before: int, began: float) -> bool:
         """Whether the stream is there; says of a subscribed one that it is fresh, or has a gap."""
         if last == b"":
             return False
@@ -233,7 +235,7 @@ class Reader:
         number = int(last)
         if not group.position:
             group.position = number
-        if number < group.position:
+        if number < before:
             group.gap("the stream went back")
             group.position = number
         if number == group.position:
