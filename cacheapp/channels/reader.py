@@ -51,6 +51,8 @@ ANSWER_S = BLOCK_MS / 1000 + 2.0
 CHECK_S = 5.0
 #: Streams that one check looks at, so that no other client waits long.
 CHECK_KEYS_MAX = 200
+#: Seconds that a layer which is closed waits for its thread, which ends at once as a rule.
+JOIN_S = 1.0
 #: Seconds of the first pause after a failure, and of the longest.
 PAUSE_S, PAUSE_MAX_S = 0.05, 1.0
 
@@ -92,6 +94,11 @@ class Reader:
                     sock.shutdown(socket.SHUT_RDWR)
         else:
             connection.disconnect()
+
+    def join(self) -> None:
+        """Wait until the stopped thread has let go of its connection, which its pool may close."""
+        if threading.current_thread() is not self.thread:
+            self.thread.join(JOIN_S)
 
     def _run(self) -> None:
         try:

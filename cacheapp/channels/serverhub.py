@@ -301,6 +301,7 @@ class ServerHub(Hub):
         self.fetcher.stop()
         if reader is not None:
             reader.stop()
+            reader.join()
             # A server that is not there forgets them by itself, STREAM_TTL_S later.
             with contextlib.suppress(RedisError):
                 yield None, (), ("UNLINK", self.process_key, self.keys.full(self.process))
