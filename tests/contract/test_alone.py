@@ -248,10 +248,3 @@ def test_what_is_freed_lazily_is_counted(server: Server) -> None:
     while info(server, "memory")["Memory"]["lazyfree_pending_objects"] != "0":
         pass
     assert info(server, "memory")["Memory"]["lazyfreed_objects"] == "3"
-
-
-def test_a_log_that_is_off_is_rewritten_at_once(server: Server) -> None:
-    if server.kind == "engine":
-        reply = server.execute("BGREWRITEAOF")
-        assert reply == b"Background append only file rewriting started"
-    assert info(server, "persistence")["Persistence"]["aof_rewrite_in_progress"] == "0"

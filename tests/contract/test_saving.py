@@ -65,6 +65,15 @@ def test_in_a_transaction(server: Server) -> None:
     wait_for(server, b"rdb_bgsave_in_progress")
 
 
+def test_a_log_that_is_off_is_rewritten(server: Server) -> None:
+    server.execute("SET", "k", "v")
+    assert server.execute("BGREWRITEAOF") == b"Background append only file rewriting started"
+    wait_for(server, b"aof_rewrite_in_progress")
+    info = persistence(server)
+    assert (info[b"aof_enabled"], info[b"aof_last_bgrewrite_status"]) == (b"0", b"ok")
+    reloaded(server, "DEBUG", "LOADAOF")
+
+
 def test_everything_is_kept(server: Server) -> None:
     fill(server.execute)
     reloaded(server, "DEBUG", "RELOAD")
