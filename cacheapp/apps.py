@@ -19,11 +19,13 @@ class CacheAppConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks, under Django's tag ``caches``."""
         from cacheapp import checks
+        from cacheapp.cache.checks import check_writebehind
         from cacheapp.invalidation.checks import check_near_caches
         from cacheapp.ratelimit.checks import check_ratelimit
         from cacheapp.sessions.checks import check_sessions
 
-        for check in (*checks.CHECKS, check_ratelimit, check_sessions, check_near_caches):
+        parts = (check_ratelimit, check_sessions, check_near_caches, check_writebehind)
+        for check in (*checks.CHECKS, *parts):
             register(check, Tags.caches)
         if checks.is_web_server():
             # Such a server runs no checks, and is where this one matters.

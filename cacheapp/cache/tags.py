@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -40,14 +41,14 @@ TAG_VERSION: Final = -7461
 TAG_SIZE_MAX: Final = 250
 
 
-def tag_names(tags: Iterable[Any]) -> list[bytes]:
+def tag_names(tags: Iterable[Any], most: float = entries.TAGS_MAX) -> list[bytes]:
     """Return the tags as an entry carries them, each once. Raises TypeError and ValueError."""
     if isinstance(tags, (str, bytes)):
         raise TypeError(f"tags must be a list of tags, not the text {tags!r}: write [{tags!r}]")
     names = list(dict.fromkeys(str(tag) for tag in tags))
-    if len(names) > entries.TAGS_MAX:
+    if len(names) > most:
         raise ValueError(
-            f"An entry has {len(names)} tags, and at most {entries.TAGS_MAX} are allowed, since "
+            f"An entry has {len(names)} tags, and at most {most} are allowed, since "
             "every read compares all of them. Tag it by what is changed, not by what it shows."
         )
     for name in names:
@@ -68,7 +69,7 @@ def invalidate_tags(cache: CacheBackend, tags: Iterable[Any]) -> Steps[bool]:
     round trip, whatever the number of entries. A value whose computing began before is not
     served afterwards, however late it is stored.
     """
-    keys = [version_key(cache, name) for name in tag_names(tags)]
+    keys = [version_key(cache, name) for name in tag_names(tags, inf)]
     if keys:
         yield cache.write(keys, lambda client: client.delete(*keys))
     return True
