@@ -37,6 +37,7 @@ from cacheapp.cache import entries
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.effects import DOWN, Ask, Compute, Course, Join, Pause, arun, run
 from cacheapp.cache.leases import FILL_LEASED, GIVE_UP, TAKE
+from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.serializers import MISSING
 from cacheapp.cache.singleflight import Flight, Outcome
 from cacheapp.cache.steps import Steps, run_script
@@ -97,6 +98,8 @@ class Found:
 
 
 NOT_FOUND: Final = Found()
+#: Nothing was seen, since the server does not answer.
+UNSEEN: Final = Found()
 
 
 def make_plan(
@@ -111,6 +114,7 @@ def make_plan(
     wait: float | None = None,
 ) -> Plan:
     """Return the plan with these arguments. Raises ValueError, naming the wrong one."""
+    compute = default if callable(default) else lambda: default
     for name, number, least, most in (
         ("stale_ttl", stale_ttl, 0, math.inf),
         ("early", early, 0, math.inf),
@@ -122,7 +126,7 @@ def make_plan(
             upper = "" if most == math.inf else f" and at most {most}"
             raise ValueError(f"{name} must be a finite number of at least {least}{upper}")
     return Plan(
-        default if callable(default) else lambda: default,
+        compute,
         timeout,
         tagging.tag_names(tags),
         round(stale_ttl * 1000),
@@ -138,7 +142,8 @@ def look(cache: CacheBackend, name: bytes, plan: Plan) -> Steps[Found]:
     keys = [tagging.version_key(cache, tag) for tag in plan.tags]
 
     def ask(client: Any) -> Any:
-        pipeline = client.pipeline(transaction=True).get(name).pttl(name)
+        # No MULTI: a server without memory refuses to queue even what only reads.
+        pipeline = client.pipeline(transaction=False).get(name).pttl(name)
         if keys:
             pipeline.mget(keys)
         return pipeline.execute()
@@ -196,10 +201,10 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
     """
     until = monotonic() + plan.wait_s
     if found is None:
-        found = yield Ask(look(cache, name, plan))
+        found = yield Ask(look(cache, name, plan), writes=False)
     while True:
         if found is DOWN:
-            found = NOT_FOUND
+            found = UNSEEN
         if found.is_fresh and (found.is_leased or not plan.is_early(found)):
             return found.value
         if found.is_written:
@@ -224,7 +229,7 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
             value = cache.codec.decode(outcome.inner, name, MISSING)
             if value is not MISSING:
                 return value
-        found = yield Ask(look(cache, name, plan))
+        found = yield Ask(look(cache, name, plan), writes=False)
 
 
 def _lead(
@@ -244,19 +249,20 @@ def _lead(
                 return (yield Compute(plan.compute))
             yield Pause(next(pauses))
         else:
-            token = entries.new_token()
-            keeps = int(found.value is not MISSING)
-            taking = [found.digest, token, plan.lease_ms, keeps]
-            taken = yield Ask(run_script(TAKE, [name], taking))
+            token, taken = entries.new_token(), DOWN
+            if found is not UNSEEN:
+                keeps = int(found.value is not MISSING)
+                taking = [found.digest, token, plan.lease_ms, keeps]
+                taken = yield Ask(run_script(TAKE, [name], taking))
             if taken is DOWN:
                 value = yield Compute(plan.compute)
                 flight.finish(Outcome(inner=cache.codec.encode(value, name)))
                 return value
             if taken:
                 return (yield from _fill(cache, name, plan, flight, found, token))
-        found = yield Ask(look(cache, name, plan))
+        found = yield Ask(look(cache, name, plan), writes=False)
         if found is DOWN:
-            found = NOT_FOUND
+            found = UNSEEN
 
 
 def _fill(
@@ -297,9 +303,10 @@ def _fill(
         stale_ms = 0 if ttl_ms is None else plan.stale_ms
         raw = entries.Wrapped(inner, stale_ms, cost_s, versions).pack()
         kept_ms = None if ttl_ms is None else ttl_ms + stale_ms
-    kept = yield Ask(
-        run_script(FILL_LEASED, [name], [token, kept_ms or 0, raw], _write(cache, name))
+    filling = run_script(
+        FILL_LEASED, [name], [token, kept_ms or 0, raw], partial(cache.write, (name,))
     )
+    kept = yield from store(filling, [name], token)
     if kept is not DOWN and kept:
         flight.finish(Outcome(inner=None if plan.tags else inner))
         return value
@@ -307,7 +314,7 @@ def _fill(
         if cost_s * 1000 > plan.lease_ms:
             _log_late(cache, cost_s, plan)
         # Somebody wrote meanwhile, and knows better.
-        newer = yield Ask(look(cache, name, plan))
+        newer = yield Ask(look(cache, name, plan), writes=False)
         if newer is not DOWN and newer.is_fresh:
             return newer.value
     return value
@@ -332,8 +339,17 @@ def _log_late(cache: CacheBackend, cost_s: float, plan: Plan) -> None:
     )
 
 
-def _write(cache: CacheBackend, *names: bytes) -> Callable[[Any], Any]:
-    return partial(cache.write, names)
+def store(filling: Steps[Any], names: Sequence[bytes], token: bytes) -> Course:
+    """Store what was computed. A server that refuses (it is out of memory) keeps no lease."""
+    giving_up = Ask(run_script(GIVE_UP, names, [token]), raises=False)
+    try:
+        kept = yield Ask(filling)
+    except SERVER_ERRORS:
+        yield giving_up
+        raise
+    if kept is DOWN:
+        yield giving_up
+    return kept
 
 
 def life_ms(cache: CacheBackend, plan: Plan) -> int | None:

@@ -21,7 +21,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from cacheapp.cache import entries, operations
 from cacheapp.cache import tags as tagging
-from cacheapp.cache.aside import Plan, life_ms, make_plan, obtain
+from cacheapp.cache.aside import Plan, life_ms, make_plan, obtain, store
 from cacheapp.cache.effects import DOWN, Ask, Compute, Course, arun, run
 from cacheapp.cache.leases import FILL_LEASED, GIVE_UP
 from cacheapp.cache.steps import Steps, run_script
@@ -74,7 +74,7 @@ def obtain_many(
 ) -> Course:
     """The course of one call: the values by their keys."""
     names = dict(zip(keys, cache.storage_keys(keys, version), strict=True))
-    found = yield Ask(operations.get_many(cache, keys, version))
+    found = yield Ask(operations.get_many(cache, keys, version), writes=False)
     values = {} if found is DOWN else dict(found)
     missing = [key for key in keys if key not in values]
     if not missing:
@@ -127,7 +127,8 @@ def _load(
         head = entries.pack_head(0, 0.0, versions)
         raws = [head + raw for raw in raws]
     arguments = [token, ttl_ms or 0, *raws]
-    yield Ask(run_script(FILL_LEASED, filled, arguments, partial(cache.write, filled)))
+    filling = run_script(FILL_LEASED, filled, arguments, partial(cache.write, filled))
+    yield from store(filling, filled, token)
     if len(filled) < len(places):
         unfilled = [place for place in places if place not in set(filled)]
         yield Ask(run_script(GIVE_UP, unfilled, [token]))

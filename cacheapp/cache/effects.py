@@ -38,30 +38,38 @@ class Effect(Protocol):
 class Ask:
     """Run an operation on the primary; DOWN where it fails and the alias degrades.
 
-    Without ``raises`` it is DOWN in any case: for what tidies up behind another error.
+    ``writes`` says what a success proves: a server that answers reads may refuse writes. Without
+    ``raises`` it is DOWN in any case: for what tidies up behind another error.
     """
 
-    def __init__(self, steps: Steps[Any], *, raises: bool = True) -> None:
+    def __init__(self, steps: Steps[Any], *, writes: bool = True, raises: bool = True) -> None:
         self._steps = steps
+        self._writes = writes
         self._raises = raises
 
     def wait(self, cache: CacheBackend) -> Any:
         """See Effect."""
         try:
-            return cache._run(self._steps)
+            # Also what only reads goes to the primary: a lease may not have reached the replicas.
+            client = None if self._writes else cache.client.get_client(write=True)
+            return cache._run(self._steps, writes=self._writes, client=client)
         except SERVER_ERRORS as error:
-            if not cache._failed(error, writes=True) and self._raises:
-                raise
-            return DOWN
+            return self._failed(cache, error)
 
     async def await_(self, cache: CacheBackend) -> Any:
         """See Effect."""
+        if cache.client.runs_in_process:
+            return self.wait(cache)
         try:
-            return await cache._arun(self._steps)
+            client = None if self._writes else cache.client.get_async_client(write=True)
+            return await cache._arun(self._steps, writes=self._writes, client=client)
         except SERVER_ERRORS as error:
-            if not cache._failed(error, writes=True) and self._raises:
-                raise
-            return DOWN
+            return self._failed(cache, error)
+
+    def _failed(self, cache: CacheBackend, error: BaseException) -> Any:
+        if not cache._failed(error, writes=self._writes) and self._raises:
+            raise error
+        return DOWN
 
 
 class Compute:

@@ -47,7 +47,9 @@ class Flight:
         self._name = name
         self._thread = threading.get_ident()
         self._task = _running_task()
-        self._event = threading.Event()
+        self._is_over = False
+        # Made by the first thread that waits: most flights have no followers.
+        self._event: threading.Event | None = None
         self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self.outcome = NOTHING
 
@@ -68,11 +70,13 @@ class Flight:
     def finish(self, outcome: Outcome = NOTHING) -> None:
         """End the flight; a second time does nothing."""
         with self._flights.lock:
-            if self._event.is_set():
+            if self._is_over:
                 return
             self.close()
             self.outcome = outcome
-            self._event.set()
+            self._is_over = True
+            if self._event is not None:
+                self._event.set()
             futures = self._futures
         for loop, future in futures:
             with suppress(RuntimeError):  # that loop has ended, and its tasks with it
@@ -80,6 +84,11 @@ class Flight:
 
     def wait(self, seconds: float) -> Outcome:
         """Wait for the end in a thread. After ``seconds`` it is NOTHING."""
+        with self._flights.lock:
+            if self._is_over:
+                return self.outcome
+            if self._event is None:
+                self._event = threading.Event()
         self._event.wait(seconds)
         return self.outcome
 
@@ -88,7 +97,7 @@ class Flight:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._flights.lock:
-            if self._event.is_set():
+            if self._is_over:
                 return self.outcome
             self._futures.append((loop, future))
         try:

@@ -196,7 +196,7 @@ class TokenLock:
         def ask() -> Any:
             return (yield lambda client: client.get(self._names[0]))
 
-        return (yield Ask(ask())) == self._token
+        return (yield Ask(ask(), writes=False)) == self._token
 
 
 def token_lock(

@@ -7,6 +7,7 @@ timeout is short and the test waits for the key itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -380,3 +381,46 @@ async def test_many_natively(cache: Any) -> None:
     await cache.ainvalidate_tags(["t"])
     assert await cache.aget_or_set_many(["a", "c"], load) == {"a": [1], "c": [1]}
     await cache.aclose()
+
+
+def test_a_server_that_refuses_writes_is_one_outage(
+    server: Server, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = maker(settings)(server.url, "degrading", options={"IGNORE_EXCEPTIONS": True})
+    client = server.client()
+    client.set("ballast", "x")
+    client.config_set("maxmemory", "1")
+    with caplog.at_level(logging.INFO, "cacheapp.cache"):
+        for number in range(5):
+            assert cache.get_or_set("key", lambda number=number: number) == number
+            assert cache.get_or_set("key", number, stale_ttl=5) == number
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        assert client.dbsize() == 1
+        client.config_set("maxmemory", "0")
+        assert cache.get_or_set("key", "kept") == "kept"
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert cache.get("key") == "kept"
+
+
+@pytest.mark.parametrize("options", [{}, {"IGNORE_EXCEPTIONS": True}])
+def test_a_server_that_runs_out_of_memory_keeps_no_lease(
+    server: Server, settings: Any, options: dict[str, Any]
+) -> None:
+    cache = maker(settings)(server.url, "full", options=options)
+    client = server.client()
+    client.set("ballast", "x")
+
+    def load() -> str:
+        client.config_set("maxmemory", "1")
+        return "value"
+
+    if options:
+        assert cache.get_or_set("key", load) == "value"
+    else:
+        with pytest.raises(cache.server_errors):
+            cache.get_or_set("key", load)
+    assert client.keys() == [b"ballast"]
+    client.config_set("maxmemory", "0")
+    with pytest.raises(cache.server_errors) if not options else contextlib.nullcontext():
+        cache.get_or_set_many(["a", "b"], lambda keys: dict.fromkeys(keys, load()))
+    assert client.keys() == [b"ballast"]

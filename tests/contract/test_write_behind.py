@@ -16,6 +16,9 @@ from tests.cache.aliases import maker
 from tests.contract.conftest import Server
 from tests.native_forms import BothForms
 
+# A worker closes the database's old connections around each batch.
+pytestmark = pytest.mark.django_db
+
 MakeQueue = Callable[..., WriteBehind]
 
 
