@@ -23,10 +23,10 @@ from benchmarks.settings import configure
 PARTS = (
     "engine", "redis", "clients", "commands", "asyncio", "scripts", "streams", "expiry", "memory",
     "account", "server", "eviction", "channels", "sessions", "sessions-redis", "ratelimit",
-    "ratelimit-redis", "nearcache",
+    "ratelimit-redis", "nearcache", "patterns", "patterns-redis",
 )  # fmt: skip
 # Parts that compare with a redis-server.
-ON_REDIS = ("redis", "server", "sessions-redis", "ratelimit-redis", "nearcache")
+ON_REDIS = ("redis", "server", "sessions-redis", "ratelimit-redis", "nearcache", "patterns-redis")
 # What `--quick` leaves out: minutes, where the others take seconds.
 LONG = ("eviction", "memory", "account")
 
@@ -76,6 +76,7 @@ def parts(
         expiry,
         memory,
         nearcache,
+        patterns,
         ratelimits,
         scripts,
         sessions,
@@ -101,6 +102,8 @@ def parts(
         "sessions-redis": lambda: sessions.on_redis(quick=quick),
         "ratelimit": lambda: ratelimits.on_engine(quick=quick),
         "ratelimit-redis": lambda: ratelimits.on_redis(url or "", quick=quick),
+        "patterns": lambda: patterns.on_engine(quick=quick),
+        "patterns-redis": lambda: patterns.on_redis(url or "", quick=quick),
         "eviction": lambda: eviction.rows(eviction.measure(recorded, quick=quick)),
     }
 

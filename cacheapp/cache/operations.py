@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.errors import ContentionError
-from cacheapp.cache.keys import encode_key, literal_head
+from cacheapp.cache.keys import encode_key, escape_glob, literal_head
 from cacheapp.cache.near import announce_prefix
 from cacheapp.cache.scripts import INCR, MOVE, REPLACE
 from cacheapp.cache.serializers import MISSING
@@ -323,6 +323,14 @@ def delete_pattern(
     """
     stored = cache.search_pattern(pattern, version, prefix)
     return (yield from _unlink_matching(cache, stored, itersize or cache.scan_count, None))
+
+
+def invalidate_prefix(cache: CacheBackend, prefix: str, version: Any = None) -> Steps[int]:
+    """Delete the keys of one version that begin with ``prefix``; "" is all of it. Returns how many.
+
+    In batches. A value that is being computed for such a key is refused when it comes.
+    """
+    return (yield from delete_pattern(cache, f"{escape_glob(prefix)}*", version))
 
 
 def clear(cache: CacheBackend) -> Steps[bool]:

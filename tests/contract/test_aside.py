@@ -167,9 +167,10 @@ async def test_a_cancelled_leader_leaves_the_work_to_the_next(cache: Any) -> Non
         lambda cache: cache.set_many({"key": "newer"}),
         lambda cache: cache.delete("key"),
         lambda cache: cache.clear(),
+        lambda cache: cache.invalidate_prefix("k"),
         lambda cache: cache.client.get_client().flushall(),
     ],
-    ids=["set", "add", "set_many", "delete", "clear", "flushall"],
+    ids=["set", "add", "set_many", "delete", "clear", "prefix", "flushall"],
 )
 def test_a_slow_loser_s_value_is_refused(cache: Any, meanwhile: Callable[[Any], Any]) -> None:
     load = Loader("older", held=True)

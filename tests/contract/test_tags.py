@@ -146,3 +146,15 @@ def test_what_only_looks_like_an_entry_is_a_miss(server: Server, cache: Any, raw
     assert cache.get("key", "missing") == "missing"
     assert cache.get_many(["key"]) == {}
     assert raw[:1] in entries.WRAPPED
+
+
+async def test_prefixes_and_versions(cache: Any) -> None:
+    for version in (1, 2):
+        cache.set_many({"user:5:a": 1, "user:5:b": 1, "user:50": 1, "user*": 1}, version=version)
+    assert cache.invalidate_prefix("user*") == 1
+    assert await cache.ainvalidate_prefix("user:5:") == 2
+    assert sorted(cache.keys()) == ["user:50"]
+    assert len(cache.keys(version=2)) == 4
+    assert cache.invalidate_prefix("", version=2) == 4
+    assert sorted(cache.keys()) == ["user:50"]
+    assert cache.keys(version=2) == []
