@@ -30,6 +30,7 @@ from cacheapp.cache.keys import encode_key
 from cacheapp.cache.leases import BURY
 from cacheapp.cache.serializers import MISSING
 from cacheapp.cache.steps import Steps, run_script
+from cacheapp.clients.bytelevel import ByteCommands
 
 if TYPE_CHECKING:
     from cacheapp.cache.backend import CacheBackend
@@ -142,7 +143,11 @@ def read_versions(cache: CacheBackend, names: Sequence[bytes]) -> Steps[list[byt
     copied = cache.fetch_many(keys)
     if copied is not None:
         return (yield from copied)
-    return list((yield lambda client: client.mget(keys)))
+    return list((yield lambda client: _get_all(client, keys)))
+
+
+def _get_all(client: Any, keys: list[bytes]) -> Any:
+    return client.fetch_many(keys) if isinstance(client, ByteCommands) else client.mget(keys)
 
 
 def unwrap(cache: CacheBackend, raw: bytes, name: bytes, default: Any) -> Steps[Any]:
@@ -150,8 +155,15 @@ def unwrap(cache: CacheBackend, raw: bytes, name: bytes, default: Any) -> Steps[
 
     A value in its stale time is a miss here; ``get_or_set`` alone serves such.
     """
-    value = yield from unwrap_many(cache, [(name, raw)])
-    return value.get(name, default)
+    kept = entries.unpack(raw) if raw[:1] == entries.VALUE else None
+    if kept is None or kept.stale_ms:
+        return (yield from unwrap_many(cache, [(name, raw)])).get(name, default)
+    # The usual case, written out: a value that only has tags.
+    current = yield from read_versions(cache, [tag for tag, _ in kept.tags])
+    for (_, token), version in zip(kept.tags, current, strict=True):
+        if token != version:
+            return default
+    return cache.codec.decode(kept.inner, name, default)
 
 
 def unwrap_many(
