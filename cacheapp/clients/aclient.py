@@ -20,11 +20,15 @@ from cacheapp.clients.bytelevel import ByteCommands
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits, when_lost
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
+from cacheapp.clients.mappings import MAPPING_SHAPES
+from cacheapp.clients.methods import SHAPES, hot_methods
 from cacheapp.clients.pool import AsyncEngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
 from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["AsyncEnginePipeline", "AsyncEngineRedis"]
+
+_METHODS = hot_methods({**SHAPES, **MAPPING_SHAPES}, redis.asyncio.Redis)
 
 
 class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # type: ignore[misc]
@@ -67,7 +71,9 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
         connection = pool.connection_class(**pool.connection_kwargs)
         await connection.connect()
         if self._direct is None:  # another task may have been quicker
-            self._direct = DirectSession(connection, self.response_callbacks, when_lost(self))
+            self._direct = DirectSession(
+                connection, self.response_callbacks, when_lost(self), asynchronous=True
+            )
             self._use_hot_commands(self._direct)
         return self._direct
 
@@ -87,7 +93,8 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
     def set_response_callback(self, command: str, callback: Any) -> None:
         """Parse the command's replies with ``callback(reply, **options)``."""
         super().set_response_callback(command, callback)
-        vars(self).pop(command.lower(), None)
+        for name in (command.lower(), *_METHODS):
+            vars(self).pop(name, None)
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """End the session and, where the pool is this client's own, its connections."""
@@ -100,7 +107,7 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
     def drop_session(self) -> None:
         """Have the next command open a new session."""
         self._direct = None
-        for name in HOT_COMMANDS:
+        for name in (*HOT_COMMANDS, *_METHODS):
             vars(self).pop(name, None)
 
     # Commands
@@ -140,6 +147,10 @@ class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # typ
             await queue_mset_px(self.pipeline(), pairs, ttl_ms).execute()
         else:
             direct.set_strings(pairs, ttl_ms)
+
+
+for _name, _method in _METHODS.items():
+    setattr(AsyncEngineRedis, _name, _method)
 
 
 def _awaited(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,7 +25,7 @@ from redis.observability.providers import get_observability_instance
 
 from cacheapp.clients.decoding import reply_error
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.registry import COMMANDS
+from cacheapp.engine.registry import COMMANDS, Command
 from cacheapp.engine.replies import to_resp2
 from cacheapp.engine.session import Session
 from cacheapp.engine.stats import TIMES_MAX
@@ -33,7 +33,7 @@ from cacheapp.engine.stats import TIMES_MAX
 __all__ = ["NAMES", "VALUES", "Shape", "compiled", "encoded", "fixed"]
 
 _TEMPLATE = """
-def {method}({parameters}):
+{define} {method}({parameters}):
     {guard}
     try:
         {encoding}
@@ -42,7 +42,7 @@ def {method}({parameters}):
     acquire()
     try:
         now = clock()
-        if now >= engine.rest_until or session.special:
+        if now >= engine.{rest_until} or session.special:
             reply = execute(session, [command, {arguments}])
         else:
             engine.epoch += 1
@@ -59,7 +59,7 @@ def {method}({parameters}):
                 elapsed = clock() - now
                 stat = commands.get(display)
                 if stat is None or elapsed >= engine.notable_seconds:
-                    engine.ended(session, row, [command, {arguments}], now)
+                    engine.ended(session, row, [command, {arguments}], now, reply=reply)
                 else:
                     times = stat.times
                     times.append(elapsed)
@@ -142,15 +142,19 @@ def compiled(
     whole: Callable[..., Any],
     reply: tuple[frozenset[object], Callable[..., Any]],
     shape: Shape,
+    *,
+    asynchronous: bool = False,
 ) -> Callable[..., Any]:
     """A function for `session` that does what the method `whole`, which is bound, does.
+
+    If `asynchronous` it is a coroutine function, which does not suspend where it does not wait.
 
     `reply` are the types of replies that need no parsing, and what parses the others.
     """
     method: Any = whole.func if isinstance(whole, functools.partial) else whole
     row, engine = COMMANDS[command], session.engine
     plain, parse = reply
-    code, defaults = _code(method, shape, row.shaped, bool(plain))
+    code, defaults = _code(method, shape, row, bool(plain), asynchronous)
     namespace: dict[str, Any] = {
         "BaseException": BaseException, "CommandError": CommandError, "DataError": DataError,
         "TIMES_MAX": TIMES_MAX, "acquire": engine.lock.acquire, "clock": engine.clock.time,
@@ -176,7 +180,7 @@ def _observed() -> bool:
 
 @functools.lru_cache(maxsize=512)
 def _code(
-    method: Callable[..., Any], shape: Shape, shaped: bool, has_plain: bool
+    method: Callable[..., Any], shape: Shape, row: Command, has_plain: bool, asynchronous: bool
 ) -> tuple[CodeType, dict[str, Any]]:
     """The compiled text of a method's function, and the defaults of its parameters by name."""
     names: list[str] = []
@@ -216,15 +220,17 @@ def _code(
         for at, name in enumerate(names[: shape.count])
     ]
     lines += shape.lines.format(*names).strip().splitlines()
-    whole = f"return whole({', '.join(passed_on)})"
+    whole = f"return {'await ' * asynchronous}whole({', '.join(passed_on)})"
     text = _TEMPLATE.format(
         method=method.__name__,
+        define="async def" if asynchronous else "def",
+        rest_until="rest_reads_until" if row.only_reads else "rest_until",
         parameters=", ".join(shown),
         guard=f"if {' or '.join(guards)}: {whole}" if guards else "",
         encoding="\n        ".join(lines) or "pass",
         whole=whole,
         arguments=shape.arguments or ", ".join(f"_{at}" for at in range(shape.count)),
-        shaping="if session.protocol == 2: reply = to_resp2(reply)" if shaped else "",
+        shaping="if session.protocol == 2: reply = to_resp2(reply)" if row.shaped else "",
         answer=shape.answer.format(*names) or _ANSWERS[has_plain],
     )
     return compile(text, f"<{method.__name__} of a session>", "exec"), defaults

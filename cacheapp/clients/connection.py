@@ -32,11 +32,13 @@ from cacheapp.clients.decoding import CLOSED_TEXT, PLAIN, decode_bytes, reply_er
 from cacheapp.clients.inbox import CLOSED, Inbox
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import Push, Reply, Status
-from cacheapp.engine.shortcuts import getter
+from cacheapp.engine.shortcuts import gets, getter, only_hits
 
 __all__ = ["EngineConnection"]
 
 _NOTHING: Final = object()
+# A name and a key.
+_GET_WORDS = 2
 
 
 class _Inbox(Inbox):
@@ -114,7 +116,7 @@ class EngineConnection(Settings, ConnectionInterface):
         self._session = self.engine.connect(self._inbox.deliver, address=f"memory:{self.host}")
         self._inbox.session = self._session
         self._session.hung_up = partial(self._inbox.put, CLOSED)
-        self._get = getter(self._session)
+        self._get, self._get_each = getter(self._session), gets(self._session)
         try:
             if self.redis_connect_func is not None:
                 self.redis_connect_func(self)
@@ -175,7 +177,28 @@ class EngineConnection(Settings, ConnectionInterface):
 
     def send_command(self, *args: Any, **kwargs: Any) -> None:
         """Execute one command; its reply waits to be read. Raises DataError."""
-        self.send_packed_command((self.encode(args),), kwargs.get("check_health", True))
+        session = self._session
+        if (
+            args[0] != "GET"
+            or len(args) != _GET_WORDS
+            or session is None
+            or session.closing
+            or self._held
+            or self.health_check_interval
+        ):
+            self.send_packed_command((self.encode(args),), kwargs.get("check_health", True))
+            return
+        # What most commands of a cache are, without the loop.
+        name = args[1]
+        key = name.encode() if type(name) is str and self.is_utf8 else self.encode(args)[1]
+        try:
+            self._items.append(self._get(key))
+        except CommandError as error:
+            self._items.append(error)
+        except BaseException:
+            self.disconnect()
+            raise
+        self._inbox.wake()
 
     def send_packed_command(
         self, command: Iterable[list[bytes]], check_health: bool = True
@@ -188,11 +211,15 @@ class EngineConnection(Settings, ConnectionInterface):
             self.connect()
         if check_health and self.health_check_interval:
             self.check_health()
-        commands = iter(command)
         if self._held:
-            self._held.extend(commands)
+            self._held.extend(command)
             return
-        self._execute(self._open_session(), commands, self._items.append)
+        session = self._open_session()
+        found = only_hits(self._get_each, command) if type(command) is list else None
+        if found is not None:
+            self._items.extend(found)
+        else:
+            self._execute(session, iter(command), self._items.append)
         # Somebody may be reading already: PubSub.ping() while another thread listens.
         self._inbox.wake()
 

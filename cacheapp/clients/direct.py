@@ -28,7 +28,7 @@ from cacheapp.engine.batches import execute_batch
 from cacheapp.engine.errors import CommandError, SessionEndedError
 from cacheapp.engine.native import NOT_NATIVE, runner, update_slowly
 from cacheapp.engine.session import Session
-from cacheapp.engine.shortcuts import getter, msetter
+from cacheapp.engine.shortcuts import gets, getter, msetter, only_hits
 
 __all__ = ["DirectSession", "Queued", "pipeline_waits", "waits", "when_lost"]
 
@@ -96,12 +96,15 @@ class DirectSession:
     ``connection`` is connected and is kept, for its session and its settings; ``callbacks`` are
     redis-py's response callbacks by command name. ``lost`` is called, from any thread, when the
     session has been ended by CLIENT KILL: whoever goes on with it gets ConnectionErrors.
+    ``asynchronous`` are clients whose methods are coroutine functions.
     """
 
     __slots__ = (
         "_callbacks",
         "_get",
+        "_get_each",
         "_run_native",
+        "asynchronous",
         "connection",
         "decode",
         "encode",
@@ -111,16 +114,22 @@ class DirectSession:
     )
 
     def __init__(
-        self, connection: Settings, callbacks: Mapping[Any, Any], lost: Callable[[], None]
+        self,
+        connection: Settings,
+        callbacks: Mapping[Any, Any],
+        lost: Callable[[], None],
+        *,
+        asynchronous: bool = False,
     ) -> None:
         self.connection = connection
+        self.asynchronous = asynchronous
         self.engine = connection.engine
         self.session: Session = connection.session
         self.session.direct = True
         self.session.hung_up = lost
         self.mset = msetter(self.session)
         self._run_native = runner(self.session)
-        self._get = getter(self.session)
+        self._get, self._get_each = getter(self.session), gets(self.session)
         self._callbacks = callbacks
         self.encode = connection.encode
         self.decode = connection.decode
@@ -186,7 +195,10 @@ class DirectSession:
         session, get = self.session, self._get
         packed = self.connection.pack_commands([args for args, _ in commands])
         replies: list[Any] = []
-        at, end = 0, len(packed)
+        hits = only_hits(self._get_each, packed)
+        if hits is not None:
+            replies = [*hits]
+        at, end = len(replies), len(packed)
         while at < end:
             encoded = packed[at]
             try:

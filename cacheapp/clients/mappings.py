@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import redis
 from redis._parsers.helpers import (
     parse_stream_list,
     parse_xread_resp3_to_resp2_legacy,
@@ -18,7 +19,7 @@ from cacheapp.clients.compiled import Shape
 from cacheapp.clients.direct import DirectSession
 from cacheapp.clients.methods import Build, Method, hot_methods, of_shape
 
-__all__ = ["HOT_MAPPINGS"]
+__all__ = ["HOT_MAPPINGS", "MAPPING_SHAPES"]
 
 _ENCODED: Final = "{0}.encode() if type({0}) is str else encoded({0})"
 _FIELD, _VALUE = _ENCODED.format("field"), _ENCODED.format("value")
@@ -165,17 +166,16 @@ rest += [{_VALUE} for value in {{0}}.values()]
     return of_shape(shape)(direct, command, whole)
 
 
-HOT_MAPPINGS = hot_methods(
-    {
-        of_shape(_ZADD): "zadd",
-        of_shape(_HSET): "hset",
-        of_shape(_MSET): "mset",
-        of_shape(_HMGET): "hmget",
-        of_shape(_XADD): "xadd",
-        of_shape(_SETBIT): "setbit",
-        _rank_range(4): "zrange",
-        _rank_range(3): "zrevrange",
-        _id_range: "xrange xrevrange",
-        _read: "xread",
-    }
-)
+MAPPING_SHAPES: Final[dict[Build, str]] = {
+    of_shape(_ZADD): "zadd",
+    of_shape(_HSET): "hset",
+    of_shape(_MSET): "mset",
+    of_shape(_HMGET): "hmget",
+    of_shape(_XADD): "xadd",
+    of_shape(_SETBIT): "setbit",
+    _rank_range(4): "zrange",
+    _rank_range(3): "zrevrange",
+    _id_range: "xrange xrevrange",
+    _read: "xread",
+}
+HOT_MAPPINGS = hot_methods(MAPPING_SHAPES, redis.Redis)

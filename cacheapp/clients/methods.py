@@ -25,6 +25,7 @@ from cacheapp.clients.direct import DirectSession
 
 __all__ = [
     "HOT_METHODS",
+    "SHAPES",
     "HotMethod",
     "Method",
     "hot_methods",
@@ -39,14 +40,15 @@ Build = Callable[[DirectSession, str, Method], Method]
 
 
 class HotMethod:
-    """A method of `redis.Redis` that becomes a function of the client once it has a session."""
+    """A method of redis-py's class `client` that becomes a function once there is a session."""
 
-    def __init__(self, name: str, build: Build, command: str) -> None:
+    def __init__(self, name: str, build: Build, command: str, client: type) -> None:
         self._name, self._build, self._command = name, build, command
-        self.__doc__ = getattr(redis.Redis, name).__doc__
+        self._whole: Method = getattr(client, name)
+        self.__doc__ = self._whole.__doc__
 
     def __get__(self, client: Any, owner: type) -> Method:
-        whole: Method = getattr(redis.Redis, self._name)
+        whole = self._whole
         if client is None:
             return whole
         direct = client._direct
@@ -84,7 +86,14 @@ def of_shape(shape: Shape) -> Build:
     """What builds a method of this shape; see `compiled`."""
 
     def build(direct: DirectSession, command: str, whole: Method) -> Method:
-        return compiled(direct.session, command.encode(), whole, parser(direct, command), shape)
+        return compiled(
+            direct.session,
+            command.encode(),
+            whole,
+            parser(direct, command),
+            shape,
+            asynchronous=direct.asynchronous,
+        )
 
     return build
 
@@ -94,7 +103,7 @@ _KEYS = Shape(1, "rest = tuple(map(encoded, {1})) if {1} else ()", "_0, *rest")
 _SCRIPT = Shape(2, "rest = tuple(map(encoded, {2}))", "_0, _1, *rest")
 _of_key, _of_key_and_one, _of_key_and_two = (of_shape(fixed(count)) for count in (1, 2, 3))
 # Methods by their shape; with the command where its name is another.
-_SHAPES: dict[Build, str] = {
+SHAPES: dict[Build, str] = {
     _of_key: """
         llen hlen strlen scard zcard xlen ttl pttl persist type hgetall smembers hkeys hvals getdel
         lpop rpop bitcount
@@ -115,17 +124,17 @@ _SHAPES: dict[Build, str] = {
 }
 
 
-def hot_methods(shapes: dict[Build, str]) -> dict[str, HotMethod]:
-    """The descriptors of the methods that are listed by shape, by name."""
+def hot_methods(shapes: dict[Build, str], client: type) -> dict[str, HotMethod]:
+    """The descriptors of the methods of `client` that are listed by shape, by name."""
     found = {}
     for build, entries in shapes.items():
         for entry in entries.split():
             name, _, command = entry.partition("=")
-            found[name] = HotMethod(name, build, command or name.upper())
+            found[name] = HotMethod(name, build, command or name.upper(), client)
     return found
 
 
-HOT_METHODS = hot_methods(_SHAPES)
+HOT_METHODS = hot_methods(SHAPES, redis.Redis)
 
 
 def queued_methods() -> dict[str, Method]:
@@ -136,7 +145,7 @@ def queued_methods() -> dict[str, Method]:
     """
     found: dict[str, Method] = {"set": _queued("set", "SET", 2, 2)}
     for count, build in enumerate((_of_key, _of_key_and_one, _of_key_and_two), 1):
-        for entry in _SHAPES[build].split():
+        for entry in SHAPES[build].split():
             name, _, command = entry.partition("=")
             found[name] = _queued(name, command or name.upper(), count, count)
     return found

@@ -59,7 +59,7 @@ def execute_batch(session: Session, commands: Sequence[list[bytes]], start: int 
                             started, now = now, clock()
                         stat = stats.get(row.display)
                         if stat is None or now - started >= engine.notable_seconds:
-                            engine.ended(session, row, args, started)
+                            engine.ended(session, row, args, started, reply=reply)
                         else:
                             stat.times.append(now - started)
                             if len(stat.times) > TIMES_MAX:

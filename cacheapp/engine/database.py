@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine.errors import WRONG_TYPE, CommandError
@@ -233,6 +233,32 @@ class Database:
             self.accesses[slot] = engine.now
         else:
             engine.touch(self, slot)
+
+    def put_strings(self, pairs: Sequence[bytes]) -> None:
+        """Bind keys to strings, given in turn, as SET does for each, `changed` included."""
+        engine = self.engine
+        slots, values, deadlines, accesses = self.slots, self.values, self.deadlines, self.accesses
+        now = engine.now
+        # Whether to overwrite a value is all that there is to do.
+        plain = (
+            engine.touch is None
+            and not engine.event_flags
+            and not self.waiters
+            and self.sizes is None
+            and self.field_deadlines is None
+        )
+        for at in range(0, len(pairs), 2):
+            key = pairs[at]
+            slot = slots.get(key) if plain else None
+            if slot is None or deadlines[slot]:
+                self.put(key, pairs[at + 1])
+                self.changed(key, b"set")
+                continue
+            values[slot] = pairs[at + 1]
+            accesses[slot] = now
+            engine.dirty += 1
+            if self.watchers:
+                self.touch_watchers_of(key)
 
     def replace(self, key: bytes, value: Any) -> None:
         """Let another representation of the same value take its place; no change to anybody."""

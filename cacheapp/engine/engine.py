@@ -109,10 +109,10 @@ class Engine:
         self.transfer: Transfer | None = None
         self._next_session_id = 1
         self.now: float = self.clock.time()
-        self.started = self.now
+        self.started = self.next_tick = self.now
         self.saving = Saving(self)
         self.fast_until = self.rest_until = self.write_until = 0.0
-        self.next_tick = self.now
+        self.fast_reads_until = self.rest_reads_until = 0.0
         self.run_id, self.replication_id = os.urandom(20).hex(), os.urandom(20).hex()
         self.evictor = Evictor(self)
         self.tinylfu: TinyLfu | None = None
@@ -208,13 +208,21 @@ class Engine:
             and self.touch is None
             and self.notable_seconds >= _SHORTCUT_SECONDS_MAX
         )
+        # The same for reads: clients that track hear of changes, not of what others read.
+        reads_plain = (
+            self.event_flags <= {TRACKED}
+            and self.touch is None
+            and self.notable_seconds >= _SHORTCUT_SECONDS_MAX
+        )
         if self.monitors or tracking:
             self.notable_seconds = -math.inf
         halted = self.pause.until_ms > 0 or self.overtime.running is not None
         self._guarded = self.limited or bool(self.monitors) or halted or tracking
         self._guarded |= self.saving.broken
+        self._reads_guarded = self.limited or bool(self.monitors) or halted
         if self.monitors or halted or self.saving.broken:
             self._plain = False
+        self._reads_plain = reads_plain and not (self.monitors or halted)
         # Whether nobody could tell a script's native form from the script (see `native`).
         self._remarked = (
             bool(self.monitors)
@@ -235,6 +243,9 @@ class Engine:
         self.write_until = self.fast_until if self.propagation is None else 0.0
         # As it, but only for the checks of `_execute`: until then none but the session's matter.
         self.rest_until = 0.0 if self._guarded else self.next_tick
+        # As both, for commands that only read, of sessions that do not track.
+        self.fast_reads_until = self.next_tick if self._reads_plain else 0.0
+        self.rest_reads_until = 0.0 if self._reads_guarded else self.next_tick
 
     # Sessions
 

@@ -26,7 +26,7 @@ def fields_getter(session: Session, otherwise: FieldsGetter) -> FieldsGetter:
     def fetch_fields(key: bytes) -> dict[bytes, bytes]:
         epoch = engine.epoch
         now = clock()
-        if not epoch & 1 and now < engine.fast_until and not session.special:
+        if not epoch & 1 and now < engine.fast_reads_until and not session.special:
             db = session.db
             try:
                 slot = db.slots[key]

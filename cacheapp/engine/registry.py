@@ -96,6 +96,7 @@ class Command:
     deny_oom: bool = False
     skip: int = 1
     no_script: bool = False
+    only_reads: bool = False
     # How many words a command has, the name included; no number will do for a container.
     count_min: int = 0
     count_max: int = 0
@@ -216,6 +217,7 @@ def _derive(row: Command, categories: str) -> None:
     row.deny_oom = "denyoom" in row.flags
     row.skip = 2 if "|" in row.name else 1
     row.no_script = "noscript" in row.flags
+    row.only_reads = "readonly" in row.flags and not row.no_script
     row.count_min = abs(row.arity)
     row.count_max = row.arity if row.arity > 0 else sys.maxsize
     words = set(categories.split())

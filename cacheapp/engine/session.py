@@ -143,8 +143,8 @@ class Session:
     def refresh(self) -> None:
         """Recompute `special`: whether a command of this session needs more than the usual checks.
 
-        To be called by whoever changes protocol, queue, subscriptions, authentication or the
-        rules of the user.
+        To be called by whoever changes protocol, queue, subscriptions, tracking, authentication
+        or the rules of the user.
         """
         self.login_required = not self.authenticated and self.engine.acl.login_required
         self.restricted = self.user.restricted
@@ -155,6 +155,7 @@ class Session:
             or self.monitoring
             or self.closing
             or self.no_touch
+            or self.tracking is not None
             or self.muted != 0
             or (self.protocol == 2 and self.is_subscribed)
         )

@@ -24,9 +24,12 @@ from cacheapp.engine.stats import TIMES_MAX
 
 # Beyond it a deadline might not fit 64 bits; SET has the error for that.
 _TTL_MS_MAX = 2**62
+# GETs that are worth being looked at together.
+_HITS_MIN = 4
 
 Getter = Callable[[bytes], bytes | None]
 MultiGetter = Callable[[Sequence[bytes]], list[bytes | None]]
+Hits = Callable[[Sequence[bytes]], "list[bytes] | None"]
 Setter = Callable[[bytes, bytes, int], Reply]
 MultiSetter = Callable[[Iterable[tuple[bytes, bytes]], int], Reply]
 Runner = Callable[..., Reply]
@@ -45,7 +48,7 @@ def getter(session: Session, execute: Execute | None = None) -> Getter:
     def get(key: bytes) -> bytes | None:
         epoch = engine.epoch
         now = clock()
-        if not epoch & 1 and now < engine.fast_until and not session.special:
+        if not epoch & 1 and now < engine.fast_reads_until and not session.special:
             db = session.db
             try:
                 slot = db.slots[key]
@@ -74,7 +77,7 @@ def mgetter(session: Session, execute: Execute | None = None) -> MultiGetter:
     def mget(keys: Sequence[bytes]) -> list[bytes | None]:
         epoch = engine.epoch
         now = clock()
-        if not epoch & 1 and now < engine.fast_until and not session.special:
+        if not epoch & 1 and now < engine.fast_reads_until and not session.special:
             db = session.db
             slots, values, deadlines, accesses = db.slots, db.values, db.deadlines, db.accesses
             now_ms = now * 1000.0
@@ -99,6 +102,50 @@ def mgetter(session: Session, execute: Execute | None = None) -> MultiGetter:
         return reply
 
     return mget
+
+
+def gets(session: Session) -> Hits:
+    """A function `get_each(keys)` that does a GET for each of `keys`: a pipeline of hits.
+
+    It returns None, and has done nothing, where one of them is more than a hit.
+    """
+    engine = session.engine
+    clock, stats = engine.clock.time, engine.stats
+
+    def get_each(keys: Sequence[bytes]) -> list[bytes] | None:
+        epoch = engine.epoch
+        now = clock()
+        if epoch & 1 or now >= engine.fast_reads_until or session.special:
+            return None
+        db = session.db
+        slots, values, deadlines, accesses = db.slots, db.values, db.deadlines, db.accesses
+        now_ms = now * 1000.0
+        found: list[bytes] = []
+        try:
+            for key in keys:
+                slot = slots[key]
+                value = values[slot]
+                deadline = deadlines[slot]
+                if type(value) is not bytes or (deadline and deadline < now_ms):
+                    return None
+                accesses[slot] = now
+                found.append(value)
+        except (KeyError, IndexError):
+            return None
+        if engine.epoch != epoch:
+            return None
+        stats.fast_gets += len(found)
+        return found
+
+    return get_each
+
+
+def only_hits(get_each: Hits, commands: Sequence[list[bytes]]) -> list[bytes] | None:
+    """The replies of `commands` where all are GETs and hits; else None, and nothing has run."""
+    keys = [args[1] for args in commands if len(args) == 2 and args[0] == b"GET"]
+    if len(keys) < len(commands) or len(keys) < _HITS_MIN:
+        return None
+    return get_each(keys)
 
 
 def setter(session: Session, execute: Execute | None = None) -> Setter:

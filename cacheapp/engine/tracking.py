@@ -121,6 +121,7 @@ class Tracking:
         tracker = session.tracking
         if tracker is None:
             tracker = session.tracking = Tracker()
+            session.refresh()
             self.clients += 1
         tracker.mode, tracker.noloop, tracker.redirect = mode, noloop, redirect
         tracker.broken = False
@@ -140,6 +141,7 @@ class Tracking:
         if tracker is None:
             return
         session.tracking = None
+        session.refresh()
         self.clients -= 1
         for prefix in tracker.prefixes:
             state = self._prefixes[prefix]

@@ -5,7 +5,7 @@ with telnet, a line of words. What is malformed gets Redis's own error texts; th
 ends.
 
 Two parsers share the work. `split_commands` knows only the shape that nearly every request has
-(few short arguments, all there) and takes a whole pipeline apart with `bytes.split`. What it does
+(short arguments, all there) and takes a whole pipeline apart with `bytes.split`. What it does
 not recognize, half commands included, goes to the incremental parser, which follows Redis's
 reading order byte by byte, since which error comes first is visible to clients.
 
@@ -35,6 +35,8 @@ _TRIM_BYTES = 64 * 1024
 # Within the unauthenticated limits, so that `split_commands` may be used at any time.
 _HEADERS = [b"$%d" % size for size in range(UNAUTHENTICATED_BULK_BYTES_MAX + 1)]
 _LINES_OF = {b"*%d" % count: 2 * count for count in range(1, UNAUTHENTICATED_ARGUMENTS_MAX)}
+# Of those who have logged in. An array beyond it is long enough not to mind the other parser.
+_LINES_OF_MANY = {b"*%d" % count: 2 * count for count in range(1, 1025)}
 
 _INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]{0,18})\Z")
 # One piece of an inline request: blanks, then the parts of one argument up to the next blank.
@@ -54,12 +56,14 @@ class ProtocolError(Exception):
         super().__init__(f"Protocol error: {text}")
 
 
-def split_commands(data: bytes) -> tuple[list[Args], bytes]:
+def split_commands(data: bytes, *, authenticated: bool = False) -> tuple[list[Args], bytes]:
     """The commands at the start of `data` that have the usual shape, and all that follows them.
 
-    Usual: at most 9 arguments of at most 16 KB without CRLF inside, lengths in canonical
-    decimal. Never raises; whatever is different starts the rest, for `RequestParser` to judge.
+    Usual: at most 9 arguments, or 1024 of who is `authenticated`, of at most 16 KB without CRLF
+    inside, lengths in canonical decimal. Never raises; whatever is different starts the rest, for
+    `RequestParser` to judge.
     """
+    lines_of = _LINES_OF_MANY if authenticated else _LINES_OF
     lines = data.split(b"\r\n")
     last = len(lines) - 1
     commands: list[Args] = []
@@ -87,7 +91,7 @@ def split_commands(data: bytes) -> tuple[list[Args], bytes]:
                 end = at + 5
                 args = [a, b]
             else:
-                end = at + 1 + _LINES_OF[head]
+                end = at + 1 + lines_of[head]
                 args = lines[at + 2 : end : 2]
                 if lines[at + 1 : end : 2] != [*map(header_of, map(len, args))]:
                     break
@@ -219,7 +223,7 @@ class RequestParser:
                     self._at = self._missing = 0
                     self._bulk = -1
                     self._args = []
-                commands, rest = split_commands(fresh)
+                commands, rest = split_commands(fresh, authenticated=authenticated)
                 if rest:
                     buffer += rest
                 if commands:

@@ -13,9 +13,11 @@ from redis.observability.providers import get_observability_instance
 from cacheapp.clients.client import EngineRedis
 from cacheapp.clients.mappings import HOT_MAPPINGS
 from cacheapp.clients.methods import HOT_METHODS
+from cacheapp.engine import propagation
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.propagation import TO_FILE
 
 METHODS = {**HOT_METHODS, **HOT_MAPPINGS}
 KEYS = ("string", "number", "list", "hash", "set", "zset", "stream", "missing", b"string", 7)
@@ -255,6 +257,32 @@ def test_messages_and_reads_are_counted_where_redis_py_counts_them(
     client.publish("channel", "two")
     client.xread({"stream": "0"})
     assert counted == ["message", "read"]
+
+
+def test_what_the_functions_change_is_told_with_their_reply(url: str, name: str) -> None:
+    client = EngineRedis.from_url(url)
+    client.ping()
+    told: list[list[bytes]] = []
+
+    class Sink:
+        kind = TO_FILE
+
+        def feed(self, _db_index: int, args: list[bytes]) -> None:
+            told.append(args)
+
+        def settle(self) -> None:
+            pass
+
+    sink = Sink()
+    propagation.listen(Engine.shared(name), sink)
+    identity = client.xadd("log", {"f": "v"})
+    script = "return redis.call('XADD', KEYS[1], '*', 'f', 'v')"
+    client.eval(script, 1, "log")
+    client.llen("list")
+    added = [args for args in told if args[0].upper() == b"XADD"]
+    assert added[0][-3] == identity
+    assert len(added) == 2
+    assert all(b"*" not in args for args in added)
 
 
 @pytest.mark.parametrize("transaction", [True, False])

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from cacheapp.engine import batches
+from cacheapp.engine import batches, propagation
 from cacheapp.engine.batches import execute_batch
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.propagation import TO_FILE
 from cacheapp.engine.replies import BLOCKED, Reply
 from cacheapp.engine.session import Session
 
@@ -20,6 +21,7 @@ COMMANDS = [
         b"SET a 1", b"INCR a", b"GET a", b"LPUSH a x", b"NOSUCH a", b"GET", b"RPUSH list x y",
         b"LRANGE list 0 -1", b"HSET h f v", b"HGETALL h", b"MULTI", b"SET b 2", b"LPUSH b x",
         b"EXEC", b"CONFIG GET hz", b"EVAL return{redis.call('get','a')} 0", b"SELECT 1", b"GET a",
+        b"SPOP none", b"XADD log * f v", b"XLEN log",
         b"CLIENT REPLY SKIP", b"SET c 3", b"GET c",
     )
 ]  # fmt: skip
@@ -43,6 +45,21 @@ def shown(replies: list[Reply]) -> list[Any]:
     ]  # fmt: skip
 
 
+class Heard:
+    """A sink of changes."""
+
+    kind = TO_FILE
+
+    def __init__(self) -> None:
+        self.lines: list[list[bytes]] = []
+
+    def feed(self, _db_index: int, args: list[bytes]) -> None:
+        self.lines.append(args)
+
+    def settle(self) -> None:
+        pass
+
+
 def prepare(engine: Engine, session: Session, state: str) -> None:
     if state == "monitored":
         engine.monitor(engine.connect(lambda _reply: None), wanted=True)
@@ -56,7 +73,7 @@ def prepare(engine: Engine, session: Session, state: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("state", ["at rest", "monitored", "notable", "full", "tracked"])
+@pytest.mark.parametrize("state", ["at rest", "monitored", "notable", "full", "tracked", "told"])
 def test_it_is_what_the_commands_do_one_by_one(state: str, protocol: int) -> None:
     outcomes = []
     for run in (execute_batch, one_by_one):
@@ -64,10 +81,13 @@ def test_it_is_what_the_commands_do_one_by_one(state: str, protocol: int) -> Non
         session = engine.connect(lambda _reply: None, protocol=protocol)
         engine.execute(session, [b"PING"])
         prepare(engine, session, state)
+        heard = Heard()
+        if state == "told":
+            propagation.listen(engine, heard)
         replies = run(session, COMMANDS)
         calls = {name: (stat.calls, stat.failed) for name, stat in engine.stats.commands.items()}
         log = [entry.args for entry in engine.slowlog.entries] if state == "notable" else []
-        outcomes.append((shown(replies), calls, engine.epoch % 2, engine.dirty, log))
+        outcomes.append((shown(replies), calls, engine.epoch % 2, engine.dirty, log, heard.lines))
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0][0]) == len(COMMANDS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +180,42 @@ def test_the_account_is_what_weighing_anew_gives(steps: list[tuple[int, int]]) -
     engine.used_bytes = 0
     engine.databases[0].keep_account(True)
     assert kept == engine.used_bytes
+
+
+@pytest.mark.parametrize("state", ["at rest", "limited", "notified", "lfu", "waited for"])
+def test_several_strings_are_put_as_one_by_one(state: str) -> None:
+    outcomes = []
+    options = {
+        "limited": {"maxmemory": "100mb"},
+        "notified": {"notify-keyspace-events": "KEA"},
+        "lfu": {"maxmemory-policy": "allkeys-lfu"},
+    }
+    for at_once in (True, False):
+        clock = ManualClock(1_000_000.0)
+        engine = Engine(options.get(state), clock=clock)
+        session, watching = (engine.connect(lambda _reply: None) for _ in range(2))
+        if state == "waited for":
+            engine.execute(engine.connect(lambda _reply: None), [b"BLPOP", b"new", b"0"])
+        for line in (b"SET a 1", b"SET due x PX 5", b"SET ttl x PX 5000", b"RPUSH list x"):
+            engine.execute(session, line.split())
+        for key in (b"a", b"new", b"list"):
+            engine.execute(watching, [b"WATCH", key])
+        clock.advance(0.05)
+        engine.execute(session, [b"PING"])
+        database = engine.databases[0]
+        pairs = [
+            part for key in (b"a", b"due", b"ttl", b"list", b"new", b"a") for part in (key, key)
+        ]
+        if at_once:
+            database.put_strings(pairs)
+        else:
+            for at in range(0, len(pairs), 2):
+                database.put(pairs[at], pairs[at + 1])
+                database.changed(pairs[at], b"set")
+        contents = {key: (database.peek(key), database.deadline(key)) for key in database}
+        outcomes.append(
+            (contents, engine.dirty, database.volatile, watching.touched, engine.used_bytes,
+             engine.stats.expired_keys)
+        )  # fmt: skip
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][3]

@@ -160,3 +160,29 @@ def test_the_limit_is_reached_in_growing_steps(engine: Engine, tracker: Client) 
     assert counts == [501, 301, 1]
     assert list(engine.tracking.keys) == [b"600"]
     assert len(tracker.inbox) == 600
+
+
+def test_who_does_not_track_reads_by_the_shortcuts_all_the_same(
+    engine: Engine, tracker: Client
+) -> None:
+    other = Client(engine)
+    other.execute(b"SET", b"k", b"v")
+    tracker.track()
+    tracker.execute(b"PING")
+    gets = getter(other.session), getter(tracker.session)
+    assert [get(b"k") for get in gets] == [b"v", b"v"]
+    assert engine.stats.fast_gets == 1
+    other.execute(b"SET", b"k", b"w")
+    assert tracker.inbox == [INVALIDATED]
+    # A pause is for everybody, and so is what is written.
+    setter(other.session)(b"k", b"x", 0)
+    assert engine.stats.fast_sets == 0
+    engine.execute(other.session, [b"CLIENT", b"PAUSE", b"1000"])
+    assert engine.fast_reads_until == engine.rest_reads_until == 0.0
+
+
+def test_a_session_is_at_rest_again_when_it_tracks_no_more(engine: Engine, tracker: Client) -> None:
+    tracker.track()
+    assert tracker.session.special
+    tracker.execute(b"CLIENT", b"TRACKING", b"OFF")
+    assert not tracker.session.special

@@ -148,3 +148,12 @@ def test_mutated_requests_are_read_as_the_model_reads_them() -> None:
 def test_the_model_notices_a_parser_that_errs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mutate, "found", lambda *_arguments: ([[b"PING"]], None))
     assert "in pieces of" in mutate.complaint(b"PONG\r\n", random.Random(1))
+
+
+def test_who_has_logged_in_may_send_many_arguments_the_quick_way() -> None:
+    command = [b"MSET", *(b"%d" % number for number in range(20))]
+    data = packed(command)
+    assert split_commands(data + data, authenticated=True) == ([command, command], b"")
+    assert split_commands(data) == ([], data)
+    cut = data[:-5]
+    assert split_commands(data + cut, authenticated=True) == ([command], cut)

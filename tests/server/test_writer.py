@@ -78,3 +78,13 @@ def test_a_reply_of_many_levels_is_read_back() -> None:
     plain = [{b"a": [1, 2.5, None], b"b": {b"c": [b"x" * 5000]}}, [[True], b""]]
     found = reader.gets()
     assert repr(found) == repr(plain)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize(
+    "last", [b"", b"x", b"x" * 4095, b"x" * 4096, None, 7, Status(b"OK"), [b"a"]]
+)
+def test_long_lists_are_written_as_short_ones(last: Any, protocol: int) -> None:
+    items = [b"%d" % number for number in range(50)]
+    alone = b"".join(written(item, protocol) for item in [*items, last])
+    assert written([*items, last], protocol) == b"*51\r\n" + alone

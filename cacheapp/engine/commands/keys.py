@@ -32,7 +32,9 @@ _LARGE_PARTS = 64
     tips=("request_policy:multi_shard", "response_policy:agg_sum"),
 )  # fmt: skip
 def delete(ctx: Session, *keys: bytes) -> Reply:
-    return sum(ctx.db.delete(key) for key in keys)
+    if len(keys) == 1:
+        return int(ctx.db.delete(keys[0]))
+    return sum(map(ctx.db.delete, keys))
 
 
 @command(

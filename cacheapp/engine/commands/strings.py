@@ -253,10 +253,7 @@ def msetnx(ctx: Session, *pairs: bytes) -> Reply:
 def _set_pairs(ctx: Session, pairs: tuple[bytes, ...], name: str) -> None:
     if len(pairs) % 2:
         raise wrong_arity(name)
-    put, changed = ctx.db.put, ctx.db.changed
-    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-        put(key, value)
-        changed(key, b"set")
+    ctx.db.put_strings(pairs)
 
 
 @command(

@@ -236,7 +236,7 @@ class Bridge:
                 elapsed = clock() - started
                 stat = stats.get(row.display)
                 if stat is None or elapsed >= engine.notable_seconds:
-                    engine.ended(session, row, list(args), started)
+                    engine.ended(session, row, list(args), started, reply=reply)
                 else:
                     stat.times.append(elapsed)
                     if len(stat.times) > TIMES_MAX:
