@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import burner_redis
 import fakeredis
 import redis
@@ -28,7 +30,8 @@ def sync() -> list[Row]:
             "direct": lambda: direct.get(KEY),
             "stock": lambda: stock.get(KEY),
             "fakeredis": lambda: fake.get(KEY),
-        }
+        },
+        clock=time.thread_time,
     )
 
     def pipeline(client: redis.Redis) -> list[object]:
@@ -42,7 +45,8 @@ def sync() -> list[Row]:
             "stock": lambda: pipeline(stock),
             "direct": lambda: pipeline(direct),
             "fakeredis": lambda: pipeline(fake),
-        }
+        },
+        clock=time.thread_time,
     )
     return [
         row("redis.Redis subclass: GET", timings["direct"], timings["fakeredis"], 0.06),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from benchmarks.commands import SCRIPT
 from benchmarks.measure import Timing, compare
 from benchmarks.report import Row
@@ -29,7 +31,8 @@ def measure() -> list[Row]:
             "reads": lambda: engine.execute(session, only_reads),
             "mixed": lambda: engine.execute(session, mixed),
             "client": lambda: client.evalsha(sha, 3, *KEYS_AND_ARGUMENTS),
-        }
+        },
+        clock=time.thread_time,
     )
     return [
         _row("Lua script of four redis.call: GET", timings["reads"]),

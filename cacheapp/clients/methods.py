@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
+from redis._parsers.helpers import get_response_callbacks
 
 from cacheapp.clients.compiled import NAMES, VALUES, Shape, compiled, fixed
 from cacheapp.clients.decoding import PLAIN, PLAIN_COMMANDS, PLAIN_OF_THEM
@@ -62,6 +63,13 @@ class HotMethod:
         return function
 
 
+# redis-py's callbacks that make a set of a reply, an empty one of an empty one.
+_MAKE_SETS = frozenset(
+    get_response_callbacks(protocol, legacy)["SMEMBERS"]
+    for protocol, legacy in ((None, True), (None, False), (2, True))
+)
+
+
 def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method]:
     """Types of replies that need no parsing, and what parses the others."""
     callback, decode = direct.callback(command), direct.decode
@@ -74,6 +82,8 @@ def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Meth
     if callback is bool:
         # Integers and statuses: nothing to decode.
         return frozenset(), bool
+    if raw and callback in _MAKE_SETS:
+        return frozenset(), set
     parse: Method = callback
 
     def decode_and_parse(reply: Any) -> Any:

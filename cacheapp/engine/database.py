@@ -107,7 +107,10 @@ class Database:
         if slot is None:
             return -1
         deadline = self.deadlines[slot]
-        if deadline and deadline < self.engine.now_ms:
+        # Most deadlines lie beyond this very moment, which needs no whole milliseconds to tell.
+        if not deadline or deadline >= self.engine.now * 1000.0:
+            return slot
+        if deadline < self.engine.now_ms:
             if not self.engine.pause.until_ms:
                 self.expire_slot(slot)
             return -1
@@ -143,7 +146,7 @@ class Database:
                 self.notify(b"keymiss", key)
             return None
         deadline = self.deadlines[slot]
-        if deadline and deadline < engine.now_ms:
+        if deadline and deadline < engine.now * 1000.0 and deadline < engine.now_ms:
             return self.get(key)
         engine.stats.keyspace_hits += 1
         if engine.touch is None:
@@ -381,8 +384,13 @@ class Database:
 
     def deadline(self, key: bytes) -> int:
         """When `key` is due, in milliseconds since the epoch; 0 for never, -1 if it is missing."""
-        slot = self._slot(key)
-        return -1 if slot < 0 else self.deadlines[slot]
+        slot = self.slots.get(key)
+        if slot is not None:
+            deadline = self.deadlines[slot]
+            if not deadline or deadline >= self.engine.now * 1000.0:
+                return deadline
+            slot = self._slot(key)
+        return -1 if slot is None or slot < 0 else self.deadlines[slot]
 
     def set_deadline(self, key: bytes, deadline_ms: int) -> None:
         """Make the existing `key` due at `deadline_ms`; 0 takes its deadline away."""

@@ -191,7 +191,13 @@ def union(sets: Iterable[Set]) -> set[bytes]:
 def intersection(sets: Sequence[Set]) -> list[bytes]:
     """The members of all of `sets` (one at least), in the order of the smallest."""
     smallest, *others = sorted(sets, key=len)
-    common = smallest.as_set().intersection(*(other.as_set() for other in others))
+    # A packed one is looked at once: to make a set of it first would take longer.
+    common = smallest.as_set().intersection(
+        *(
+            packing.member_list(held) if isinstance(held := other._members, bytes) else held
+            for other in others
+        )
+    )
     return sorted(common, key=int) if smallest.intset else list(common)
 
 
