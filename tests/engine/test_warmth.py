@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,13 +50,17 @@ def test_a_warm_hash_is_like_a_packed_one(steps: list[tuple[object, ...]]) -> No
         assert warm.get_many([b"a", b"e"]) == packed.get_many([b"a", b"e"])
 
 
-def test_its_bytes_are_those_of_the_packed_hash() -> None:
-    found = Hash()
-    found.put_many([b"a", b"1", b"b", b"2"], ENTRIES_MAX, VALUE_BYTES_MAX)
-    before = found.memory_bytes(0)
-    assert found.warm()
-    assert not found.warm()
-    assert found.memory_bytes(0) == before
+@pytest.mark.parametrize("value", [b"2", b"\xff", b"x" * 1100])
+def test_its_bytes_are_those_of_the_packed_hash(value: bytes) -> None:
+    warm, packed = Hash(), Hash()
+    for found in (warm, packed):
+        found.put_many([b"a", b"1", b"b", b"2"], ENTRIES_MAX, 2000)
+    assert warm.warm()
+    assert not warm.warm()
+    assert warm.memory_bytes(0) == packed.memory_bytes(0)
+    for found in (warm, packed):
+        found.put(b"c", value, ENTRIES_MAX, 2000)
+    assert warm.memory_bytes(0) == packed.memory_bytes(0)
 
 
 def _warm_hashes(engine: Engine) -> int:

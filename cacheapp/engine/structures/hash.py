@@ -124,7 +124,7 @@ class Hash:
         if (
             isinstance(fields, dict)
             and self._aside is None
-            and max(map(len, pairs)) <= (value_bytes_max)
+            and max(map(len, pairs)) <= value_bytes_max
         ):
             size = len(fields)
             items = iter(pairs)
@@ -244,8 +244,12 @@ class Hash:
         """An estimate of the bytes in use, scaled from the first `samples` fields (0: all)."""
         fields, aside = self._fields, self._aside
         if aside is None and isinstance(fields, dict):
-            # Warm: counted as what it is when nobody uses it.
-            fields = packing.pack_fields(fields) or fields
+            # Warm: counted as what it is when nobody uses it, and that may be a dict by now.
+            packed = packing.pack_fields(fields)
+            if packed is None:
+                fields, aside = self._table()
+            else:
+                fields = packed
         total = allocated_bytes(self) + allocated_bytes(fields)
         if isinstance(fields, dict) and fields:
             count = min(samples, len(fields)) if samples else len(fields)
