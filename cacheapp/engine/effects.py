@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cacheapp.engine.structures.geohash import Position, score_of
+from cacheapp.engine.structures.geohash import Position, number_of
 from cacheapp.engine.structures.stream import ID_MAX, Stream, format_id
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _geoadd(_session: Session, args: list[bytes], _reply: Any) -> Commands:
     made = [b"zadd", *args[1:start]]
     for place in range(start, len(args), 3):
         position = Position(float(args[place]), float(args[place + 1]))
-        made += [_number(int(score_of(position))), args[place + 2]]
+        made += [_number(number_of(position)), args[place + 2]]
     return [made]
 
 

@@ -19,14 +19,14 @@ __all__ = ["claimed", "moved"]
 
 
 def claimed(
-    session: Session, key: bytes, name: bytes, group: Group, number: int, pending: Pending
+    session: Session, key: bytes, name: bytes, group: Group, entry: bytes, pending: Pending
 ) -> None:
-    """Send that the entry `number` is pending in the group `name` as `pending` says."""
+    """Send that the `entry` of an id is pending in the group `name` as `pending` says."""
     propagation = session.engine.propagation
     if propagation is None:
         return
     words = [
-        b"XCLAIM", key, name, pending.consumer.name, b"0", format_id(number),
+        b"XCLAIM", key, name, pending.consumer.name, b"0", entry,
         b"TIME", b"%d" % pending.delivered_ms, b"RETRYCOUNT", b"%d" % pending.deliveries,
         b"FORCE", b"JUSTID", b"LASTID", format_id(group.last_id),
     ]  # fmt: skip

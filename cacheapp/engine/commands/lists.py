@@ -16,6 +16,7 @@ from cacheapp.engine.errors import (
     SYNTAX,
     CommandError,
 )
+from cacheapp.engine.propagation import prevent
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply
 from cacheapp.engine.session import Session
@@ -173,6 +174,9 @@ def ltrim(ctx: Session, key: bytes, start: bytes, stop: bytes) -> Reply:
     if value is None:
         return OK
     first, end = _bounds(first, last, len(value))
+    if first == 0 and end == len(value):
+        # To who watches it has changed, to a copy it has not.
+        prevent(ctx)
     if first == end:
         value.clear()
     else:

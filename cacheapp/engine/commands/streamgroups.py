@@ -355,12 +355,12 @@ def xclaim(
     group.last_id = max(group.last_id, claim.last_id)
     _seen(group, consumer_name, now_ms)
     replies: list[Reply] = []
-    for number in numbers:
+    for number, raw in zip(numbers, arguments, strict=False):
         row = stream.row(number)
         pending = group.pending.get(number)
         if row is None:
             if pending is not None:
-                claimed(ctx, key, name, group, number, pending)
+                claimed(ctx, key, name, group, raw, pending)
                 unsaid = False
                 group.forget(number)
             continue
@@ -381,7 +381,7 @@ def xclaim(
         elif not claim.only_ids:
             pending.deliveries += 1
         replies.append(format_id(number) if claim.only_ids else row)
-        claimed(ctx, key, name, group, number, pending)
+        claimed(ctx, key, name, group, raw, pending)
         unsaid = False
     if unsaid:
         moved(ctx, key, name, group)
@@ -426,7 +426,7 @@ def xautoclaim(
         looks -= 1
         row = stream.row(number)
         if row is None:
-            claimed(ctx, key, name, group, number, pending)
+            claimed(ctx, key, name, group, format_id(number), pending)
             group.forget(number)
             deleted.append(format_id(number))
         elif not idle_ms or now_ms - pending.delivered_ms >= idle_ms:
@@ -436,7 +436,7 @@ def xautoclaim(
             pending.delivered_ms = now_ms
             pending.deliveries += not only_ids
             replies.append(format_id(number) if only_ids else row)
-            claimed(ctx, key, name, group, number, pending)
+            claimed(ctx, key, name, group, format_id(number), pending)
     prevent(ctx)
     ctx.db.noted(key)
     return [format_id(cursor), replies, deleted]

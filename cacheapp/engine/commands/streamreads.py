@@ -218,7 +218,7 @@ def _give_new(ctx: Session, reading: _Reading, key: bytes, count: int) -> list[R
         if not reading.acknowledged:
             pending = group.give(number, consumer, now_ms)
             consumer.active_ms = now_ms
-            claimed(ctx, key, reading.group, group, number, pending)
+            claimed(ctx, key, reading.group, group, format_id(number), pending)
         if len(rows) == count:
             break
     if rows and reading.acknowledged:

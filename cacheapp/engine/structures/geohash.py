@@ -107,8 +107,13 @@ def is_on_map(longitude: float, latitude: float) -> bool:
 
 def score_of(position: Position) -> float:
     """The score under which a position is stored."""
+    return float(number_of(position))
+
+
+def number_of(position: Position) -> int:
+    """The score as the whole number that it is; at the far edges it does not fit a double."""
     x, y, _ = _cell_of(position, STEPS_MAX)
-    return float(_interleaved(x, y))
+    return _interleaved(x, y)
 
 
 def position_of(score: float) -> Position:
