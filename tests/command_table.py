@@ -17,7 +17,8 @@ from cacheapp.engine import registry
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 NAMES = Path(__file__).with_name("redis_7_0_commands.txt")
 
-_NO_REPLICATION = "one process, no replication"
+_NO_REPLICA = "it cannot be a replica"
+_NO_SOCKET = "on the TCP front only: a replica is a connection"
 _NEEDS_DIRECTORY = "where a directory is given (`dir`)"
 # What there is of a command is Redis's; this is the rest.
 # What there is of a command is Redis's; this is the rest. A container speaks for its children.
@@ -25,20 +26,20 @@ PARTIAL = {
     "BGSAVE": _NEEDS_DIRECTORY,
     "CLUSTER": "says that cluster support is disabled, as redis-server without a cluster",
     "DEBUG": "what tests and tools ask for; `DEBUG HELP` lists it",
-    "FAILOVER": _NO_REPLICATION,
+    "FAILOVER": "says that there are no replicas",
     "MEMORY|DOCTOR": "other advice, since memory is Python's",
     "MEMORY|MALLOC-STATS": "there is no allocator to ask, and it says so",
     "MEMORY|STATS": "the fields about the allocator",
     "MIGRATE": "on the TCP front only; connections are not kept",
     "MODULE|LOAD": "refused, as redis-server does unless told otherwise",
     "MODULE|LOADEX": "refused, as redis-server does unless told otherwise",
-    "PSYNC": _NO_REPLICATION,
-    "REPLICAOF": "`NO ONE` only: " + _NO_REPLICATION,
+    "PSYNC": _NO_SOCKET,
+    "REPLICAOF": "`NO ONE` only: " + _NO_REPLICA,
     "SAVE": _NEEDS_DIRECTORY,
     "SCRIPT|DEBUG": "`YES` and `SYNC`: there is no debugger",
     "SHUTDOWN": "on the TCP front only",
-    "SLAVEOF": "`NO ONE` only: " + _NO_REPLICATION,
-    "SYNC": _NO_REPLICATION,
+    "SLAVEOF": "`NO ONE` only: " + _NO_REPLICA,
+    "SYNC": _NO_SOCKET,
 }
 
 _HEAD = """\

@@ -52,14 +52,14 @@ _TEMPLATE = """
                 try:
                     reply = handler(session, {arguments})
                 except BaseException as error:
-                    engine.ended(session, row, [command, {arguments}], now, error)
+                    engine.ended(session, row, [command, {arguments}], now, None, error)
                     if waiters.ready_keys:
                         waiters.serve()
                     raise
                 elapsed = clock() - now
                 stat = commands.get(display)
                 if stat is None or elapsed >= engine.notable_seconds:
-                    engine.ended(session, row, [command, {arguments}], now, reply=reply)
+                    engine.ended(session, row, [command, {arguments}], now, reply)
                 else:
                     times = stat.times
                     times.append(elapsed)

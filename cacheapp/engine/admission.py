@@ -13,6 +13,7 @@ from cacheapp.engine import registry
 from cacheapp.engine.errors import (
     NO_AUTH,
     NO_MULTI,
+    NO_REPLICAS,
     OUT_OF_MEMORY,
     REPLICA_KEYSPACE,
     CommandError,
@@ -53,7 +54,10 @@ def goes_apart(engine: Engine, session: Session, row: Command, args: list[bytes]
         engine.acl.check(session, row, args)
     if session.protocol == 2 and session.is_subscribed and name not in _SUBSCRIBED_COMMANDS:
         raise subscribed(name)
-    if session.monitoring and (row.flags & _KEYSPACE_FLAGS or row.name in registry.MAY_REPLICATE):
+    follows = session.replica is not None and session.replica.is_online
+    if (session.monitoring or follows) and (
+        row.flags & _KEYSPACE_FLAGS or row.name in registry.MAY_REPLICATE
+    ):
         raise CommandError(REPLICA_KEYSPACE)
     if session.muted or session.no_touch:
         return True
@@ -67,6 +71,8 @@ def is_kept(engine: Engine, session: Session, row: Command, args: list[bytes]) -
         _check_memory(engine, session, row, queues)
     if engine.saving.broken:
         engine.saving.check(session, row)
+    if _writes(session, row) and not engine.replicas.are_enough():
+        raise CommandError(NO_REPLICAS)
     engine.overtime.check(row)
     if engine.tracking.active:
         engine.tracking.limit()
@@ -77,6 +83,13 @@ def is_kept(engine: Engine, session: Session, row: Command, args: list[bytes]) -
         # Before the commands of the script.
         show(engine, session, args, engine.now)
     return False
+
+
+def _writes(session: Session, row: Command) -> bool:
+    """Whether a command may change keys, or EXEC one of its commands."""
+    if row.name == "EXEC":
+        return any(queued.is_write for queued, _ in session.queue or ())
+    return row.is_write
 
 
 def _check_memory(engine: Engine, session: Session, row: Command, queues: bool) -> None:

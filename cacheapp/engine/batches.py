@@ -53,13 +53,13 @@ def execute_batch(session: Session, commands: Sequence[list[bytes]], start: int 
                         try:
                             reply = row.handler(session, *args[1:])
                         except BaseException as error:
-                            engine.ended(session, row, args, now, error)
+                            engine.ended(session, row, args, now, None, error)
                             raise
                         finally:
                             started, now = now, clock()
                         stat = stats.get(row.display)
                         if stat is None or now - started >= engine.notable_seconds:
-                            engine.ended(session, row, args, started, reply=reply)
+                            engine.ended(session, row, args, started, reply)
                         else:
                             stat.times.append(now - started)
                             if len(stat.times) > TIMES_MAX:

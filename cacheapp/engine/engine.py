@@ -16,6 +16,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 from cacheapp.engine import forks, registry
 from cacheapp.engine.acl import AccessControl
@@ -37,6 +38,7 @@ from cacheapp.engine.persistence.saving import Saving
 from cacheapp.engine.propagation import Propagation
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import COMMANDS, Command
+from cacheapp.engine.replicas import Replicas
 from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, to_resp2
 from cacheapp.engine.scripting import Functions, Scripts
 from cacheapp.engine.session import MUTED_ONCE, Deliver, Session
@@ -217,17 +219,19 @@ class Engine:
         if self.monitors or tracking:
             self.notable_seconds = -math.inf
         halted = self.pause.until_ms > 0 or self.overtime.running is not None
+        # Whether a write may be refused for what has nothing to do with it.
+        self.bars_writes = self.saving.broken or config["min-replicas-to-write"] > 0
         self._guarded = self.limited or bool(self.monitors) or halted or tracking
-        self._guarded |= self.saving.broken
         self._reads_guarded = self.limited or bool(self.monitors) or halted
-        if self.monitors or halted or self.saving.broken:
+        self._guarded |= self.bars_writes
+        if self.monitors or halted or self.bars_writes:
             self._plain = False
         self._reads_plain = reads_plain and not (self.monitors or halted)
         # Whether nobody could tell a script's native form from the script (see `native`).
         self._remarked = (
             bool(self.monitors)
             or halted
-            or self.saving.broken
+            or self.bars_writes
             or tracking
             or self.notable_seconds < _SHORTCUT_SECONDS_MAX
         )
@@ -246,6 +250,11 @@ class Engine:
         # As both, for commands that only read, of sessions that do not track.
         self.fast_reads_until = self.next_tick if self._reads_plain else 0.0
         self.rest_reads_until = 0.0 if self._reads_guarded else self.next_tick
+
+    @cached_property
+    def replicas(self) -> Replicas:
+        """Who follows this engine."""
+        return Replicas(self)
 
     # Sessions
 
@@ -271,6 +280,7 @@ class Engine:
             self.waiters.forget(session)
             self.pause.forget(session)
             self.tracking.stop(session)
+            self.replicas.forget(session)
             self.monitor(session, wanted=False)
 
     def abandon(self, session: Session) -> None:
@@ -322,14 +332,14 @@ class Engine:
             try:
                 reply = row.handler(session, *args[1:])
             except BaseException as error:
-                self.ended(session, row, args, now, error)
+                self.ended(session, row, args, now, None, error)
                 if self.waiters.ready_keys:
                     self.waiters.serve()
                 raise
             elapsed = self._time() - now
             stat = self.stats.commands.get(row.display)
             if stat is None or elapsed >= self.notable_seconds:
-                self.ended(session, row, args, now, reply=reply)
+                self.ended(session, row, args, now, reply)
             else:
                 stat.times.append(elapsed)
                 if len(stat.times) > TIMES_MAX:
@@ -380,12 +390,12 @@ class Engine:
         try:
             reply = row.handler(session, *args[row.skip :])
         except BaseException as error:
-            self.ended(session, row, args, started, error)
+            self.ended(session, row, args, started, None, error)
             raise
         elapsed = self._time() - started
         stat = self.stats.commands.get(row.display)
         if stat is None or elapsed >= self.notable_seconds:
-            self.ended(session, row, args, started, reply=reply)
+            self.ended(session, row, args, started, reply)
         else:
             stat.times.append(elapsed)
             if len(stat.times) > TIMES_MAX:
@@ -398,8 +408,8 @@ class Engine:
         row: Command,
         args: list[bytes],
         started: float,
+        reply: Reply,
         error: BaseException | None = None,
-        reply: Reply = None,
     ) -> None:
         """Count and tell of a command that has run since `started`, in seconds, or raised."""
         stats = self.stats
@@ -534,6 +544,8 @@ class Engine:
         if self.tracking.active:
             self.tracking.tick()
         self.warmth.tick(limited=self.limited)
+        if self.propagation is not None:
+            self.replicas.tick()
         self.next_tick = self.now + min(rest_seconds, self._tick_interval)
         self._set_fast_until()
 

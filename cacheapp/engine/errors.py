@@ -70,6 +70,7 @@ TIMEOUT_NOT_AN_INTEGER = "ERR timeout is not an integer or out of range"
 TIMEOUT_NOT_A_FLOAT = "ERR timeout is not a float or out of range"
 NEGATIVE_TIMEOUT = "ERR timeout is negative"
 NO_AUTH = "NOAUTH Authentication required."
+NO_REPLICAS = "NOREPLICAS Not enough good replicas to write."
 REPLICA_KEYSPACE = "ERR Replica can't interact with the keyspace"
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD_SET = (

@@ -11,6 +11,7 @@ when a session speaks RESP2. No RESP bytes here: a front that has a socket write
     list       array                   dict       map
     SetReply   set                     Pairs      array of pairs, flat in RESP2
     Push       out-of-band push        Verbatim   verbatim string
+    Raw        bytes as they are
     BigNumber  big number              Attributed a value with attributes before it
     NULL_ARRAY a null which RESP2 writes as *-1
     CommandError as an element         an error inside EXEC's array
@@ -38,6 +39,12 @@ class Verbatim(bytes):
 
 class BigNumber(bytes):
     """A whole number beyond 64 bits, as digits: a big number in RESP3, a bulk string in RESP2."""
+
+    __slots__ = ()
+
+
+class Raw(bytes):
+    """What goes out as it is: to replicas, whose stream is no reply. Only with a socket."""
 
     __slots__ = ()
 
@@ -95,7 +102,7 @@ PONG: Final = Status(b"PONG")
 # Recursive in truth; spelled out it would make every handler's annotation a puzzle.
 Reply = Any
 
-_AS_IS = frozenset({bytes, int, type(None), Status, CommandError})
+_AS_IS = frozenset({bytes, Raw, int, type(None), Status, CommandError})
 
 
 def format_double(value: float) -> bytes:

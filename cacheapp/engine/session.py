@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cacheapp.engine.database import Database
     from cacheapp.engine.engine import Engine
     from cacheapp.engine.registry import Command
+    from cacheapp.engine.replicas import Replica
     from cacheapp.engine.tracking import Tracker
 
 Deliver = Callable[[Reply], None]
@@ -75,6 +76,7 @@ class Session:
         "protocol",
         "queue",
         "queue_failed",
+        "replica",
         "restricted",
         "shard_channels",
         "special",
@@ -106,6 +108,8 @@ class Session:
         # Set by QUIT and CLIENT KILL: the front closes once it has sent the reply.
         self.closing = False
         self.monitoring = False
+        # What is known of it as one that follows, if it does.
+        self.replica: Replica | None = None
         # None where CLIENT TRACKING is off.
         self.tracking: Tracker | None = None
         # By key: whether it is due but not yet reclaimed, and so not there to who watches it.
@@ -153,6 +157,7 @@ class Session:
             or self.login_required
             or self.restricted
             or self.monitoring
+            or self.replica is not None
             or self.closing
             or self.no_touch
             or self.tracking is not None
@@ -183,7 +188,7 @@ class Session:
 
         Then the client is dropped, as it would be with the reply, before that is made.
         """
-        hard, _, _ = self.engine.config["client-output-buffer-limit"][self.client_type]
+        hard, _, _ = self.engine.config["client-output-buffer-limit"][self.output_class]
         if self.front is None or not 0 < hard < elements * _ELEMENT_BYTES_MIN:
             return None
         self.front.hang_up()
@@ -194,15 +199,28 @@ class Session:
         return allowed == "yes" or (allowed == "local" and self.is_local)
 
     @property
+    def host(self) -> str:
+        """The address without its port."""
+        return self.address.rpartition(":")[0]
+
+    @property
     def is_local(self) -> bool:
         """Whether the client is on this machine: no IP address, or a loopback one."""
-        host = self.address.rpartition(":")[0]
+        host = self.host
         return host.startswith(("127.", "[::1]")) or not (host[:1].isdigit() or host[:1] == "[")
 
     @property
     def client_type(self) -> str:
-        """The class that CLIENT LIST and KILL know it by: normal or pubsub."""
+        """The class that CLIENT LIST and KILL know it by: normal, pubsub or replica."""
+        if self.replica is not None and self.replica.is_online:
+            return "replica"
         return "pubsub" if self.is_subscribed else "normal"
+
+    @property
+    def output_class(self) -> str:
+        """The class that limits of output know it by."""
+        kind = self.client_type
+        return "slave" if kind == "replica" else kind
 
     @property
     def subscriptions(self) -> int:
@@ -266,6 +284,8 @@ class Session:
         """The fields of a CLIENT LIST line, in Redis's order, without what only sockets have."""
         now_ms = self.engine.now_ms
         flags = "O" if self.monitoring else ""
+        if self.client_type == "replica":
+            flags += "S"
         if self.is_subscribed:
             flags += "P"
         if self.queue is not None:

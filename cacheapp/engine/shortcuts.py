@@ -283,14 +283,14 @@ def runner(session: Session, name: bytes) -> Runner:
                 else:
                     reply = handler(session, first, second, third, *rest)
             except BaseException as error:
-                engine.ended(session, row, words(first, second, third, *rest), now, error)
+                engine.ended(session, row, words(first, second, third, *rest), now, None, error)
                 if waiters.ready_keys:
                     waiters.serve()
                 raise
             elapsed = clock() - now
             stat = stats.commands.get(display)
             if stat is None or elapsed >= engine.notable_seconds:
-                engine.ended(session, row, words(first, second, third, *rest), now, reply=reply)
+                engine.ended(session, row, words(first, second, third, *rest), now, reply)
             else:
                 times = stat.times
                 times.append(elapsed)

@@ -89,14 +89,17 @@ class Stats:
         "fast_hgetalls",
         "fast_mgets",
         "fast_sets",
+        "full_syncs",
         "keyspace_hits",
         "keyspace_misses",
         "lazily_freed",
         "native_scripts",
         "net_input_bytes",
         "net_output_bytes",
+        "partial_syncs",
         "rates",
         "reads",
+        "refused_partial_syncs",
         "tracked",
         "writes",
     )
@@ -128,6 +131,7 @@ class Stats:
         self.fast_sets = 0
         self.native_scripts = 0
         self.keyspace_hits = 0
+        self.full_syncs = self.partial_syncs = self.refused_partial_syncs = 0
         self.keyspace_misses = 0
         # Counted by the front that has sockets.
         self.net_input_bytes = 0

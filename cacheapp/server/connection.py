@@ -339,8 +339,8 @@ class Connection(asyncio.BufferedProtocol):
         self._out_bytes = 0
         session = self.session
         limits = self._server.output_limits["normal"]
-        if session.is_subscribed:
-            limits = self._server.output_limits["pubsub"]
+        if session.is_subscribed or session.replica is not None:
+            limits = self._server.output_limits[session.output_class]
         if limits is not None and self._over(limits, len(data), self._loop.time()):
             self.drop()
         elif not self._transport.is_closing():
@@ -356,6 +356,11 @@ class Connection(asyncio.BufferedProtocol):
         """Whether with `size` bytes more the unread replies are more than `limits` allow."""
         hard, soft, soft_seconds = limits
         unread = self._transport.get_write_buffer_size() + size
+        replica = self.session.replica
+        if replica is not None:
+            # The copy that it was sent at first is no output that it leaves unread.
+            replica.payload_bytes = min(replica.payload_bytes, unread)
+            unread -= replica.payload_bytes
         if hard and unread > hard:
             return True
         if not soft or unread <= soft:
@@ -427,9 +432,8 @@ class Connection(asyncio.BufferedProtocol):
         if self.heard:
             self.heard = False
             session.last_active = max(session.last_active, now_ms / 1000)
-        subscribed = session.is_subscribed
-        limits = self._server.output_limits["pubsub" if subscribed else "normal"]
-        idle = timeout_ms and not (self._blocked or subscribed)
+        limits = self._server.output_limits[session.output_class]
+        idle = timeout_ms and session.client_type == "normal" and not self._blocked
         if self.closing_since:
             if now - self.closing_since > self._server.CLOSING_SECONDS_MAX:
                 self._transport.abort()
@@ -445,13 +449,18 @@ class Connection(asyncio.BufferedProtocol):
         """
         server = self._server
         weight = 0
-        if server.clients_bytes_max and not self.session.no_evict and not self._writes_end:
+        if server.clients_bytes_max and not self._exempt and not self._writes_end:
             weight = self.memory_bytes()
         server.clients_bytes += weight - self.weight
         self.weight = weight
         if server.clients_bytes > server.clients_bytes_max > 0:
             server.evict_clients()
         return not self._writes_end
+
+    @property
+    def _exempt(self) -> bool:
+        """Whether nobody counts what this client's buffers take."""
+        return self.session.no_evict or self.session.replica is not None
 
     def memory_bytes(self) -> int:
         """What the client's buffers take, what it has queued, watches and is subscribed to."""

@@ -5,7 +5,7 @@ the waiting of a blocked client is to end, so that keys expire and clients are a
 nobody sends commands. SIGTERM and SIGINT end the server: it stops listening, writes what it owes
 and closes.
 
-Left out on purpose: several processes (they would not share the keys), replication, cluster.
+Left out on purpose: several processes (they would not share the keys), cluster.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DENIED = (
 # How long an ending server waits for clients to take their last replies.
 STOPPING_SECONDS_MAX = 1.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_CLASSES = ("normal", "pubsub")
+_CLASSES = ("normal", "pubsub", "slave")
 
 
 class Server:

@@ -18,6 +18,7 @@ from cacheapp.engine.replies import (
     FixedPoint,
     Pairs,
     Push,
+    Raw,
     Reply,
     Sentinel,
     SetReply,
@@ -83,6 +84,10 @@ def _status(append: Append, reply: Status) -> None:
 
 def _error(append: Append, reply: CommandError) -> None:
     append(encode_error(str(reply)))
+
+
+def _raw(append: Append, reply: Raw) -> None:
+    append(bytes(reply))
 
 
 def _verbatim(append: Append, reply: Verbatim) -> None:
@@ -191,12 +196,12 @@ _RESP2: dict[type, Encoder] = {
     bytes: _bulk, int: _integer, type(None): _constant(b"$-1\r\n"), Status: _status,
     list: _array2, tuple: _array2, CommandError: _error, Sentinel: _sentinel2, Verbatim: _bulk,
     float: _double_as_bulk, bool: _integer, dict: _flat_map, SetReply: _array2, Push: _array2,
-    Pairs: _flat_pairs, BigNumber: _bulk,
+    Pairs: _flat_pairs, BigNumber: _bulk, Raw: _raw,
 }  # fmt: skip
 _RESP3: dict[type, Encoder] = {
     bytes: _bulk, int: _integer, type(None): _constant(b"_\r\n"), Status: _status,
     list: _array3, tuple: _array3, CommandError: _error, Sentinel: _sentinel3,
     Verbatim: _verbatim, float: _double, bool: _boolean, dict: _map,
     FixedPoint: _fixed_point, SetReply: _sequence(b"~", 3), Push: _sequence(b">", 3),
-    Pairs: _array3, BigNumber: _big_number, Attributed: _attributed,
+    Pairs: _array3, BigNumber: _big_number, Attributed: _attributed, Raw: _raw,
 }  # fmt: skip

@@ -105,7 +105,7 @@ def _memory(ctx: Session) -> Section:
         "mem_fragmentation_ratio": f"{ratio:.2f}",
         "mem_fragmentation_bytes": resident - used,
         "mem_not_counted_for_evict": 0,
-        "mem_replication_backlog": 0,
+        "mem_replication_backlog": len(engine.replicas.backlog),
         "mem_total_replication_buffers": 0,
         "mem_clients_slaves": 0,
         "mem_clients_normal": clients,
@@ -166,9 +166,9 @@ def _stats(ctx: Session) -> Section:
         "instantaneous_input_repl_kbps": "0.00",
         "instantaneous_output_repl_kbps": "0.00",
         "rejected_connections": stats.connections_rejected,
-        "sync_full": 0,
-        "sync_partial_ok": 0,
-        "sync_partial_err": 0,
+        "sync_full": stats.full_syncs,
+        "sync_partial_ok": stats.partial_syncs,
+        "sync_partial_err": stats.refused_partial_syncs,
         "expired_keys": stats.expired_keys,
         "expired_subkeys": stats.expired_subkeys,
         "expired_stale_perc": "0.00",
@@ -209,19 +209,32 @@ def _stats(ctx: Session) -> Section:
 
 
 def _replication(ctx: Session) -> Section:
-    return {
-        "role": "master",
-        "connected_slaves": 0,
+    engine = ctx.engine
+    replicas, config = engine.replicas, engine.config
+    online = replicas.online()
+    section: Section = {"role": "master", "connected_slaves": len(online)}
+    if config["min-replicas-to-write"] and config["min-replicas-max-lag"]:
+        section["min_slaves_good_slaves"] = replicas.good()
+    for number, session in enumerate(online):
+        replica = replicas.by_session[session]
+        lag = int(engine.now - replica.heard) if replica.heard else 0
+        section[f"slave{number}"] = (
+            f"ip={replica.address or session.host},port={replica.port},state=online,"
+            f"offset={replica.offset},lag={lag}"
+        )
+    kept = len(replicas.backlog)
+    section |= {
         "master_failover_state": "no-failover",
-        "master_replid": ctx.engine.replication_id,
+        "master_replid": engine.replication_id,
         "master_replid2": "0" * 40,
-        "master_repl_offset": 0,
+        "master_repl_offset": replicas.offset,
         "second_repl_offset": -1,
-        "repl_backlog_active": 0,
-        "repl_backlog_size": ctx.engine.config["repl-backlog-size"],
-        "repl_backlog_first_byte_offset": 0,
-        "repl_backlog_histlen": 0,
+        "repl_backlog_active": int(replicas.is_active),
+        "repl_backlog_size": config["repl-backlog-size"],
+        "repl_backlog_first_byte_offset": replicas.offset - kept + 1 if replicas.is_active else 0,
+        "repl_backlog_histlen": kept,
     }
+    return section
 
 
 def _cpu(_ctx: Session) -> Section:

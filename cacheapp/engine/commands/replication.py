@@ -1,7 +1,8 @@
-"""What a server without replicas says about replication.
+"""Replication as a master knows it: replicas that come and confirm, WAIT, ROLE.
 
-WAIT, WAITAOF, ROLE and REPLICAOF NO ONE are answered as by a master that has no replica; what
-would begin a replication is refused. WAITAOF does not wait for the log's turn, but for the disk.
+A server of this package can have replicas, a real redis-server among them, but cannot be one:
+REPLICAOF is refused, but for NO ONE. What replicas are sent is `engine/replicas`. WAITAOF does not
+wait for the log's turn, but for the disk.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from cacheapp.engine.errors import (
     text,
 )
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import OK, Reply
+from cacheapp.engine.replies import NO_REPLY, OK, Reply
 from cacheapp.engine.session import Session
 
-_NO_REPLICATION = "ERR This server has no replication"
+_NO_REPLICATION = "ERR This server cannot be a replica; others can be replicas of it"
+_NO_SOCKET = "ERR Only a client with a connection of its own can be a replica"
 _PORT_MAX = 65535
 _REPLCONF_OPTIONS = frozenset(
     {b"listening-port", b"ip-address", b"capa", b"ack", b"getack", b"rdb-only",
@@ -40,11 +42,7 @@ def wait(ctx: Session, replicas: bytes, timeout: bytes) -> Reply:
     timeout_ms = parse_int(timeout, TIMEOUT_NOT_AN_INTEGER)
     if timeout_ms < 0:
         raise CommandError(NEGATIVE_TIMEOUT)
-    if wanted <= 0:
-        return 0
-    return ctx.engine.waiters.wait(
-        ctx, (), None, lambda _session, _key: None, timeout_ms=timeout_ms, timed_out=0
-    )
+    return ctx.engine.replicas.wait(ctx, wanted, timeout_ms)
 
 
 @command(
@@ -80,8 +78,14 @@ def waitaof(ctx: Session, local: bytes, replicas: bytes, timeout: bytes) -> Repl
     "ROLE", arity=1, flags="noscript loading stale fast", group="server", since="2.8.12",
     categories="admin dangerous", summary="Returns the replication role.",
 )  # fmt: skip
-def role(_ctx: Session) -> Reply:
-    return [b"master", 0, []]
+def role(ctx: Session) -> Reply:
+    replicas = ctx.engine.replicas
+    rows: list[Reply] = []
+    for session in replicas.online():
+        replica = replicas.by_session[session]
+        host = replica.address or session.host
+        rows.append([host.encode(), b"%d" % replica.port, b"%d" % replica.offset])
+    return [b"master", replicas.offset, rows]
 
 
 @command(
@@ -129,29 +133,51 @@ def failover(_ctx: Session, *options: bytes) -> Reply:
     "PSYNC", arity=-3, flags="admin noscript no_async_loading no_multi", group="server",
     since="2.8.0", complexity="", summary="An internal command used in replication.",
 )  # fmt: skip
-def psync(_ctx: Session, _replication_id: bytes, offset: bytes, *_options: bytes) -> Reply:
-    parse_int(offset)
-    raise CommandError(_NO_REPLICATION)
+def psync(ctx: Session, replication_id: bytes, offset: bytes, *_options: bytes) -> Reply:
+    start = parse_int(offset)
+    if _follows_already(ctx):
+        return NO_REPLY
+    found = ctx.engine.replicas.resumed(ctx, replication_id, start)
+    return ctx.engine.replicas.copied(ctx, names_itself=True) if found is None else found
 
 
 @command(
     "SYNC", arity=1, flags="admin noscript no_async_loading no_multi", group="server",
     complexity="", summary="An internal command used in replication.",
 )  # fmt: skip
-def sync(_ctx: Session) -> Reply:
-    raise CommandError(_NO_REPLICATION)
+def sync(ctx: Session) -> Reply:
+    if _follows_already(ctx):
+        return NO_REPLY
+    return ctx.engine.replicas.copied(ctx, names_itself=False)
+
+
+def _follows_already(ctx: Session) -> bool:
+    """Whether nothing is to be done; CommandError for a client without a socket to send to."""
+    if ctx.front is None:
+        raise CommandError(_NO_SOCKET)
+    return ctx.replica is not None and ctx.replica.is_online
 
 
 @command(
     "REPLCONF", arity=-1, flags="admin noscript loading stale allow_busy", group="server",
     since="3.0.0", summary="An internal command for configuring the replication stream.",
 )  # fmt: skip
-def replconf(_ctx: Session, *options: bytes) -> Reply:
+def replconf(ctx: Session, *options: bytes) -> Reply:
     if len(options) % 2:
         raise CommandError(SYNTAX)
+    replicas = ctx.engine.replicas
     for name, value in zip(options[::2], options[1::2], strict=True):
-        if name.lower() not in _REPLCONF_OPTIONS:
+        option = name.lower()
+        if option not in _REPLCONF_OPTIONS:
             raise CommandError(f"ERR Unrecognized REPLCONF option: {text(name)}")
-        if name.lower() == b"listening-port":
-            parse_int(value)
+        if option == b"listening-port":
+            replicas.known(ctx).port = parse_int(value)
+        elif option == b"ip-address":
+            replicas.known(ctx).address = text(value)
+        elif option == b"ack":
+            if ctx.replica is not None and value.isdigit():
+                replicas.acknowledge(ctx, int(value))
+            return NO_REPLY
+        elif option == b"getack":
+            return NO_REPLY
     return OK

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine import registry
 from cacheapp.engine.acl import check
-from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError
+from cacheapp.engine.errors import NO_REPLICAS, OUT_OF_MEMORY, CommandError
 from cacheapp.engine.overtime import Running
 from cacheapp.engine.replies import NULL_ARRAY, OK, Reply, Status, to_resp2
 from cacheapp.engine.scripting.conversion import size_bytes, to_lua
@@ -107,9 +107,9 @@ class Bridge:
         session.restricted = caller.restricted
         self._caller = caller
         self._read_only = read_only
-        self._barred = read_only or self._engine.saving.broken
+        self._barred = read_only or self._engine.bars_writes
         self._may_grow = may_grow
-        self._checked = read_only or not may_grow or caller.restricted
+        self._checked = self._barred or not may_grow or caller.restricted
         self._wrote = False
         self._extended = False
         self._message = None
@@ -231,12 +231,12 @@ class Bridge:
                 try:
                     reply = row.handler(session, *args[1:])
                 except BaseException as error:
-                    engine.ended(session, row, list(args), started, error)
+                    engine.ended(session, row, list(args), started, None, error)
                     raise
                 elapsed = clock() - started
                 stat = stats.get(row.display)
                 if stat is None or elapsed >= engine.notable_seconds:
-                    engine.ended(session, row, list(args), started, reply=reply)
+                    engine.ended(session, row, list(args), started, reply)
                 else:
                     stat.times.append(elapsed)
                     if len(stat.times) > TIMES_MAX:
@@ -273,6 +273,8 @@ class Bridge:
         if self._read_only:
             raise self._refused(_READ_ONLY, row)
         self._engine.saving.check(self._session, row)
+        if not self._engine.replicas.are_enough():
+            raise self._refused(NO_REPLICAS, row)
 
     def _perform(self, args: tuple[Any, ...]) -> Any:
         arguments = [arg if type(arg) is bytes else _printed(arg) for arg in args]
@@ -285,7 +287,7 @@ class Bridge:
         if session.restricted or row.no_script:
             self._check_allowed(row, arguments)
         if row.is_write:
-            if self._barred:
+            if self._barred and not self._wrote:
                 self._check_write(row)
             if row.deny_oom and not self._may_grow and not self._wrote:
                 raise self._refused(OUT_OF_MEMORY, row)

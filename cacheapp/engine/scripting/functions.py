@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cacheapp.engine.errors import OUT_OF_MEMORY, CommandError, text
+from cacheapp.engine.errors import NO_REPLICAS, OUT_OF_MEMORY, CommandError, text
 from cacheapp.engine.eviction import is_full
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.scripting.bridge import Bridge
@@ -203,6 +203,8 @@ class Functions:
         no_writes = b"no-writes" in function.flags
         if read_only and not no_writes:
             raise CommandError("ERR Can not execute a script with write flag using *_ro command.")
+        if not no_writes and not self._engine.replicas.are_enough():
+            raise CommandError(NO_REPLICAS)
         may_grow = no_writes or b"allow-oom" in function.flags
         if not may_grow and is_full(self._engine):
             raise CommandError(OUT_OF_MEMORY)

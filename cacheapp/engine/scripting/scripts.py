@@ -10,7 +10,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from cacheapp.engine.errors import NO_SCRIPT, OUT_OF_MEMORY, CommandError, closing_text, text
+from cacheapp.engine.errors import (
+    NO_REPLICAS,
+    NO_SCRIPT,
+    OUT_OF_MEMORY,
+    CommandError,
+    closing_text,
+    text,
+)
 from cacheapp.engine.eviction import is_full
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.scripting.bridge import Bridge
@@ -123,6 +130,8 @@ class Scripts:
                     "ERR Can not execute a script with write flag using *_ro command."
                 )
             read_only = read_only or "no-writes" in script.flags
+            if not read_only and not self._engine.replicas.are_enough():
+                raise CommandError(NO_REPLICAS)
             if not may_grow and not script.flags & {"allow-oom", "no-writes"}:
                 raise CommandError(OUT_OF_MEMORY)
             may_grow = may_grow or "allow-oom" in script.flags

@@ -1,0 +1,235 @@
+"""The engine as a master: who follows it, how far, and the bytes that all of them get.
+
+A replica is a client with a socket that has sent SYNC or PSYNC. It is answered with a copy of
+everything (`Replicas.copied`), made at once and under the lock: a process with threads cannot
+fork, so a large keyspace keeps others waiting meanwhile. From then on it gets the effects (see
+`propagation`) in RESP, with a SELECT where the database changes and a PING now and then. What was
+sent last is kept in the backlog, so that a replica whose connection broke can go on from there.
+
+While nobody follows and there is no backlog any more, the engine tells of nothing. Left out on
+purpose: being a replica, replicas of replicas, and sending without a copy in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cacheapp.engine import propagation
+from cacheapp.engine.persistence import rdb, snapshot
+from cacheapp.engine.replies import BLOCKED, Raw, Reply
+
+if TYPE_CHECKING:
+    from cacheapp.engine.engine import Engine
+    from cacheapp.engine.session import Session
+
+_PING = [b"PING"]
+_GET_ACK = [b"REPLCONF", b"GETACK", b"*"]
+# The backlog may be so many times its size before it is cut.
+_BACKLOG_FACTOR = 2
+
+
+class Replica:
+    """What is known of one who follows, or has said that it is going to."""
+
+    __slots__ = ("address", "connected", "heard", "is_online", "offset", "payload_bytes", "port")
+
+    def __init__(self) -> None:
+        self.is_online = False
+        # What it listens at itself, as it says; an empty address for that of its socket.
+        self.port = 0
+        self.address = ""
+        # How much it has confirmed, and when, in seconds; 0 if it never has.
+        self.offset = 0
+        self.heard = 0.0
+        self.connected = 0.0
+        # How long the copy was, which does not count as unread output.
+        self.payload_bytes = 0
+
+
+def packed(args: list[bytes]) -> bytes:
+    """A command as a client sends it."""
+    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
+
+
+class Replicas:
+    """A sink that sends to all replicas, and their state."""
+
+    kind = propagation.TO_REPLICAS
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.by_session: dict[Session, Replica] = {}
+        # Bytes sent since the engine began.
+        self.offset = 0
+        self.backlog = bytearray()
+        self.is_active = False
+        self._selected = -1
+        self._unsent: list[bytes] = []
+        self._pinged = 0.0
+        # Since when nobody follows.
+        self._alone_since = 0.0
+        # Who waits for how many to confirm what (WAIT).
+        self._waiting: dict[Session, tuple[int, int]] = {}
+
+    # As a sink
+
+    def feed(self, db_index: int, args: list[bytes]) -> None:
+        """Take one command."""
+        if db_index != self._selected:
+            self._selected = db_index
+            self._unsent.append(packed([b"SELECT", b"%d" % db_index]))
+        self._unsent.append(packed(args))
+
+    def settle(self) -> None:
+        """Send what was taken."""
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self.offset += len(data)
+        self.backlog += data
+        size: int = self._engine.config["repl-backlog-size"]
+        if len(self.backlog) > size * _BACKLOG_FACTOR:
+            del self.backlog[:-size]
+        for session in self.online():
+            session.deliver(Raw(data))
+
+    # Replicas
+
+    def online(self) -> list[Session]:
+        """The sessions of those who follow."""
+        return [session for session, replica in self.by_session.items() if replica.is_online]
+
+    def known(self, session: Session) -> Replica:
+        """What is known of `session` as a replica, from now on something."""
+        if session.replica is None:
+            session.replica = self.by_session[session] = Replica()
+        return session.replica
+
+    def copied(self, session: Session, *, names_itself: bool) -> Raw:
+        """Everything, for `session`, who follows from now on; as PSYNC answers if it asked so."""
+        engine = self._engine
+        if not self.is_active:
+            self.is_active = True
+            self._pinged = engine.now
+            propagation.listen(engine, self)
+        self._selected = -1
+        copy = b"".join(rdb.pieces(snapshot.taken(engine), engine.config, engine.now))
+        head = b"$%d\r\n" % len(copy)
+        if names_itself:
+            name = engine.replication_id.encode()
+            head = b"+FULLRESYNC %b %d\r\n" % (name, self.offset) + head
+        engine.stats.full_syncs += 1
+        self._follow(session).payload_bytes = len(copy)
+        return Raw(head + copy)
+
+    def resumed(self, session: Session, replication_id: bytes, offset: int) -> Raw | None:
+        """What `session` has missed from `offset` on; None where that is not known any more."""
+        engine = self._engine
+        first = self.offset - len(self.backlog) + 1
+        name = engine.replication_id.encode()
+        if replication_id != name or not self.is_active or not first <= offset <= self.offset + 1:
+            if replication_id != b"?":
+                engine.stats.refused_partial_syncs += 1
+            return None
+        engine.stats.partial_syncs += 1
+        self._follow(session).offset = offset - 1
+        return Raw(b"+CONTINUE %b\r\n" % name + bytes(self.backlog[offset - first :]))
+
+    def _follow(self, session: Session) -> Replica:
+        replica = self.known(session)
+        replica.is_online = True
+        replica.connected = self._engine.now
+        session.refresh()
+        self._engine.reconsider()
+        return replica
+
+    def forget(self, session: Session) -> None:
+        """`session` is gone."""
+        self._waiting.pop(session, None)
+        session.replica = None
+        if self.by_session.pop(session, None) is not None and not self.online():
+            self._alone_since = self._engine.now
+
+    def stop(self) -> None:
+        """Let the backlog go, and tell of nothing until somebody follows again."""
+        self.is_active = False
+        self.backlog.clear()
+        propagation.ignore(self._engine, self)
+
+    def tick(self) -> None:
+        """Ping, drop who was not heard for too long, end what nobody needs any more."""
+        engine = self._engine
+        if not self.is_active:
+            return
+        now, config = engine.now, engine.config
+        online = self.online()
+        if not online:
+            ttl: int = config["repl-backlog-ttl"]
+            if ttl and now - self._alone_since >= ttl:
+                self.stop()
+            return
+        if now - self._pinged >= config["repl-ping-replica-period"]:
+            self._pinged = now
+            self.feed(max(self._selected, 0), _PING)
+            self.settle()
+        for session in online:
+            replica = self.by_session[session]
+            if replica.heard and now - replica.heard > config["repl-timeout"]:
+                session.kill(None)
+
+    # What they confirm
+
+    def acknowledge(self, session: Session, offset: int) -> None:
+        """`session` has processed the stream up to `offset`."""
+        replica = session.replica
+        if replica is None or not replica.is_online:
+            return
+        replica.offset = max(replica.offset, offset)
+        replica.heard = self._engine.now
+        waiters = self._engine.waiters
+        for waiting, (wanted, target) in list(self._waiting.items()):
+            count = self.confirmed(target)
+            waiter = waiters.by_session.get(waiting)
+            if waiter is None:
+                del self._waiting[waiting]
+                continue
+            waiter.timed_out = count
+            if count >= wanted:
+                del self._waiting[waiting]
+                waiters.unblock(waiting, with_error=False)
+
+    def confirmed(self, offset: int) -> int:
+        """How many have processed the stream up to `offset`."""
+        return sum(
+            replica.is_online and replica.offset >= offset for replica in self.by_session.values()
+        )
+
+    def wait(self, session: Session, wanted: int, timeout_ms: int) -> Reply:
+        """How many have confirmed all that was sent, once those are `wanted`, or in time."""
+        target = self.offset
+        count = self.confirmed(target)
+        if count >= wanted or session.may_not_wait:
+            return count
+        reply = self._engine.waiters.wait(
+            session, (), None, lambda _session, _key: None, timeout_ms=timeout_ms, timed_out=count
+        )
+        if reply is BLOCKED:
+            self._waiting[session] = wanted, target
+        if reply is BLOCKED and self.online():
+            self.feed(max(self._selected, 0), _GET_ACK)
+            self.settle()
+        return reply
+
+    def are_enough(self) -> bool:
+        """Whether as many are well as writes ask for (`min-replicas-to-write`)."""
+        config = self._engine.config
+        wanted: int = config["min-replicas-to-write"]
+        return not wanted or not config["min-replicas-max-lag"] or self.good() >= wanted
+
+    def good(self) -> int:
+        """How many were heard of late enough for `min-replicas-max-lag`."""
+        lag: int = self._engine.config["min-replicas-max-lag"]
+        now = self._engine.now
+        return sum(
+            replica.is_online and now - (replica.heard or replica.connected) <= lag
+            for replica in self.by_session.values()
+        )
