@@ -173,6 +173,27 @@ def _front_rows() -> Iterable[Parameter]:
     )
 
 
+def _replica_rows() -> Iterable[Parameter]:
+    """What the TCP front reads about replicas of its own."""
+    yield Parameter(
+        "min-replicas-to-write", "0", integer(0, INT_MAX), alias="min-slaves-to-write",
+        help="replicas without which writes are refused",
+    )  # fmt: skip
+    yield Parameter(
+        "min-replicas-max-lag", "10", integer(0, INT_MAX), alias="min-slaves-max-lag",
+        help="seconds after which a silent replica does not count for that",
+    )  # fmt: skip
+    yield Parameter(
+        "repl-ping-replica-period", "10", integer(1, INT_MAX), alias="repl-ping-slave-period",
+        help="seconds between two PINGs to replicas",
+    )  # fmt: skip
+    yield Parameter("repl-timeout", "60", integer(1, INT_MAX), help="seconds; drops a silent one")
+    yield Parameter("repl-backlog-size", "1mb", memory(1), help="bytes kept for one that returns")
+    yield Parameter(
+        "repl-backlog-ttl", "3600", integer(0, LONG_MAX), help="seconds without any until it goes"
+    )
+
+
 # What an engine has in any front, which is what a memory:// URL may say.
 ENGINE_PARAMETERS: dict[str, Parameter] = {
     row.name: row for row in (*_rows(), *_encoding_rows(), *_acl_rows(), *file_rows(), *log_rows())
@@ -180,7 +201,7 @@ ENGINE_PARAMETERS: dict[str, Parameter] = {
 PARAMETERS: dict[str, Parameter] = {
     **{row.name: row for row in inert_rows()},
     **ENGINE_PARAMETERS,
-    **{row.name: row for row in _front_rows()},
+    **{row.name: row for row in (*_front_rows(), *_replica_rows())},
 }
 ENGINE_ALIASES: dict[str, str] = {
     row.alias: row.name for row in ENGINE_PARAMETERS.values() if row.alias

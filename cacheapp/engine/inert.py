@@ -1,7 +1,8 @@
-"""Parameters of Redis that change nothing here: replication, cluster, threads, the kernel.
+"""Parameters of Redis that change nothing here: being a replica, cluster, threads, the kernel.
 
 Tools and test suites set them and read them back, so they are checked as Redis checks them, kept
 and returned. They are no options of a memory:// URL, where one that does nothing is a mistake.
+Of `lazyfree-lazy-…` only the word changes by which a deletion goes to replicas and into the log.
 """
 
 from __future__ import annotations
@@ -77,13 +78,8 @@ _INTEGERS: tuple[tuple[str, int, int, int], ...] = (
     ("list-compress-depth", 0, INT_MAX, 0),
     ("cluster-replica-validity-factor=cluster-slave-validity-factor", 0, INT_MAX, 10),
     ("maxmemory-eviction-tenacity", 0, 100, 10),
-    ("min-replicas-max-lag=min-slaves-max-lag", 0, INT_MAX, 10),
-    ("min-replicas-to-write=min-slaves-to-write", 0, INT_MAX, 0),
-    ("repl-backlog-ttl", 0, LONG_MAX, 3600),
     ("repl-diskless-sync-delay", 0, INT_MAX, 5),
     ("repl-diskless-sync-max-replicas", 0, INT_MAX, 0),
-    ("repl-ping-replica-period=repl-ping-slave-period", 1, INT_MAX, 10),
-    ("repl-timeout", 1, INT_MAX, 60),
     ("replica-announce-port=slave-announce-port", 0, 65535, 0),
     ("replica-priority=slave-priority", 0, INT_MAX, 100),
     ("shutdown-timeout", 0, INT_MAX, 10),
@@ -174,7 +170,6 @@ def _specials() -> Iterable[Parameter]:
         ("shutdown-on-sigterm", "default", parse_shutdown),
         ("active-defrag-ignore-bytes", "100mb", memory(1)),
         ("cluster-link-sendbuf-limit", "0", memory(0)),
-        ("repl-backlog-size", "1mb", memory(1)),
     )
     for name, default, parse in special:
         yield Parameter(name, default, parse, secret=name == "masteruser")
