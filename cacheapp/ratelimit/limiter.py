@@ -83,7 +83,8 @@ class Limiter:
         self._is_closed = _admits_nothing(self.rates)
         # Whether the server did not answer when it was last asked.
         self._is_alone = False
-        self._memo: dict[bytes, tuple[float, int]] = {}
+        # Until when, for which cost, what the server had said, and when that was.
+        self._memo: dict[bytes, tuple[float, int, tuple[int, int, bytes], float]] = {}
         self._keys: dict[str, bytes] = {}
 
     def _checked(self, rates: tuple[Rate, ...]) -> tuple[Rate, ...]:
@@ -207,7 +208,8 @@ class Limiter:
         if wait_s > 0:
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
-            self._memo[decision.key] = (monotonic() + wait_s, decision.cost)
+            now = monotonic()
+            self._memo[decision.key] = (now + wait_s, decision.cost, decision.reply, now)
 
     def _known(self, key: bytes, cost: int, rates: tuple[Rate, ...]) -> Decision | None:
         """What can be said without the server, or None.
@@ -217,9 +219,12 @@ class Limiter:
         """
         entry = self._memo.get(key)
         if entry is not None and cost >= entry[1]:
-            wait_s = entry[0] - monotonic()
-            if wait_s > 0:
-                return OwnDecision(self, key, cost, rates, _REFUSED, MEMO, wait_s)
+            until, _, (_, then_us, state), then = entry
+            now = monotonic()
+            if now < until:
+                # What was left then is what is left now, but for the time that has passed.
+                reply = (0, then_us + int((now - then) * 1_000_000), state)
+                return OwnDecision(self, key, cost, rates, reply, MEMO, until - now)
             self._memo.pop(key, None)
         if cost > 0 and (self._is_closed if rates is self.rates else _admits_nothing(rates)):
             wait_s = float(max(rate.period_s for rate in rates))

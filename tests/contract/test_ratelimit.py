@@ -133,7 +133,12 @@ def test_the_memo_spares_the_server(limiter: MakeLimiter) -> None:
     before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     refusals = [limit.check("a") for _ in range(50)]
     assert {decision.source for decision in refusals} == {"memo"}
-    assert all(0 < decision.retry_after_s <= 5 for decision in refusals)
+    assert all(
+        first.retry_after_s - 5 < decision.retry_after_s <= first.retry_after_s
+        for decision in refusals
+    )
+    assert {decision.remaining for decision in refusals} == {0}
+    assert refusals[-1].violated == first.violated
     assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == before
     assert limit.check("b")
     limit.refund("a")

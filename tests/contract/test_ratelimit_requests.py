@@ -72,6 +72,15 @@ async def test_rules_by_view_namespace_and_method(get: Get, settings: Any) -> No
     assert [(await get("/aplain/")).status_code for _ in range(3)] == [200, 200, 429]
 
 
+async def test_a_refusal_that_is_remembered_is_answered_alike(get: Get, settings: Any) -> None:
+    rules(settings, {"name": "p", "rates": "1/h"}, MEMO_SECONDS=5)
+    first, second, third = [await get("/plain/") for _ in range(3)]
+    assert [first.status_code, second.status_code, third.status_code] == [200, 429, 429]
+    assert third["RateLimit-Policy"] == second["RateLimit-Policy"]
+    assert third["RateLimit"].startswith('"p";r=0;t=')
+    assert int(second["Retry-After"]) - int(third["Retry-After"]) in {0, 1}
+
+
 async def test_x_headers(get: Get, settings: Any) -> None:
     rules(settings, {"name": "p", "rates": "2/h"}, X_HEADERS=True)
     response = await get("/plain/")
