@@ -114,13 +114,17 @@ def test_nothing_is_left_of_many_loops_and_sends() -> None:
 
     for _ in range(50):
         asyncio.run(once())
-    gc.collect()
-    before = sys.getallocatedblocks()
-    for _ in range(300):
-        asyncio.run(once())
-    boxes.sweep()
-    boxes.sweep()
-    gc.collect()
+    grown = []
+    for _ in range(3):
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(150):
+            asyncio.run(once())
+        boxes.sweep()
+        boxes.sweep()
+        gc.collect()
+        grown.append(sys.getallocatedblocks() - before)
     assert len(boxes) == 0
     assert layer._hub.groups == {}
-    assert sys.getallocatedblocks() - before < 2000
+    # What is left behind grows each time; what other threads of the run do does not.
+    assert min(grown) < 1000
