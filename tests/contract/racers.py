@@ -5,6 +5,7 @@ They are spawned, not forked: the tests' process has threads and an engine of it
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import threading
@@ -15,11 +16,14 @@ from typing import Any
 
 TIMEOUT_S = 120
 
+Start = Callable[[], Any]
+
 
 def race(work: Callable[..., list[int]], url: str, processes: int, *arguments: Any) -> list[int]:
-    """What ``work(number, *arguments)`` returns in all processes together, with a server's URL.
+    """What ``work(number, start, *arguments)`` returns in all processes together, on a server.
 
-    ``work`` is a function of this module.
+    ``work`` is a function of this module. It calls ``start()`` when it is ready to race, which
+    waits for the others.
     """
     context = multiprocessing.get_context("spawn")
     found, start = context.Queue(), context.Barrier(processes)
@@ -44,15 +48,18 @@ def _run(name: str, url: str, start: Any, found: Any, number: int, arguments: An
     django.setup()
     caches = {"default": {"BACKEND": "cacheapp.cache.CacheBackend", "LOCATION": url}}
     with override_settings(CACHES=caches):
-        start.wait(TIMEOUT_S)
-        found.put(globals()[name](number, *arguments))
+        work = globals()[name]
+        found.put(work(number, functools.partial(start.wait, TIMEOUT_S), *arguments))
 
 
-def check(_number: int, algorithm: str, rate: str, seconds: float, threads: int) -> list[int]:
+def check(
+    _number: int, start: Start, algorithm: str, rate: str, seconds: float, threads: int
+) -> list[int]:
     """Ask one limit as fast as possible; when it admitted, in microseconds by the server."""
     from cacheapp.ratelimit.limiter import Limiter
 
     limiter = Limiter("race", rate, algorithm=algorithm, memo_seconds=0)
+    start()
     until = time.monotonic() + seconds
 
     def ask(_: int) -> list[int]:
@@ -67,7 +74,7 @@ def check(_number: int, algorithm: str, rate: str, seconds: float, threads: int)
         return [moment for times in pool.map(ask, range(threads)) for moment in times]
 
 
-def change(number: int, session_key: str, requests: int) -> list[int]:
+def change(number: int, start: Start, session_key: str, requests: int) -> list[int]:
     """Requests of one session by two threads, each changing a key of its own."""
     from cacheapp.sessions import SessionStore
 
@@ -81,19 +88,21 @@ def change(number: int, session_key: str, requests: int) -> list[int]:
             together.wait()
             session.save()
 
+    start()
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(user, "ab"))
     return []
 
 
-def end_or_save(number: int, session_key: str) -> list[int]:
+def end_or_save(number: int, start: Start, session_key: str) -> list[int]:
     """One process ends the session, the others go on saving it; how often they were told so."""
     from django.contrib.sessions.backends.base import UpdateError
 
     from cacheapp.sessions import SessionStore
 
     session = SessionStore(session_key)
-    session["number"] = number
+    session["number"] = number  # Loads it: who loads after its end begins a new one.
+    start()
     if number == 0:
         session.save()
         session.delete()
