@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import resource
@@ -18,12 +19,21 @@ from pathlib import Path
 from typing import Any
 
 from cacheapp.engine.acl.files import defined
+from cacheapp.engine.config import Refusal
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
 from cacheapp.server.listening import Listening, is_loopback
 from cacheapp.server.tcp import Server
 
-__all__ = ["DEFAULT_BIND", "DEFAULT_PORT", "add_arguments", "engine_options", "listening", "serve"]
+__all__ = [
+    "DEFAULT_BIND",
+    "DEFAULT_PORT",
+    "add_arguments",
+    "at_home",
+    "engine_options",
+    "listening",
+    "serve",
+]
 
 DEFAULT_BIND = "127.0.0.1"
 DEFAULT_PORT = 6380
@@ -119,7 +129,7 @@ def serve(given: argparse.Namespace, say: Callable[[str], object]) -> None:
 
     Raises ConfigError (see `engine_options`, `listening`, `Engine`) and OSError, with the reason.
     """
-    engine = Engine(engine_options(given))
+    engine = at_home(engine_options(given))
     engine.acl.add(defined(engine, given.user))
     place = listening(given, engine)
     _allow_files(engine.config["maxclients"])
@@ -131,6 +141,26 @@ def serve(given: argparse.Namespace, say: Callable[[str], object]) -> None:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
     say("Bye")
+
+
+def at_home(options: dict[str, str]) -> Engine:
+    """An engine whose files are, where `options` say no dir, where the server was started.
+
+    A dump that lies there is loaded, unless another engine has the directory; then, and where there
+    is none, nothing is touched until a client asks for files. Raises ConfigError as `Engine` does.
+    """
+    if "dir" in options:
+        return Engine(options)
+    here = {**options, "dir": "."}
+    if options.get("save") or options.get("appendonly", "no").lower() != "no":
+        return Engine(here)
+    home = Path.cwd()
+    with contextlib.suppress(Refusal):
+        if (home / options.get("dbfilename", "dump.rdb")).is_file():
+            return Engine(here)
+    engine = Engine(options)
+    engine.saving.home = str(home)
+    return engine
 
 
 def _allow_files(connections: int) -> None:

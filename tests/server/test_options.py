@@ -22,7 +22,7 @@ from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import ConfigError
 from cacheapp.server.__main__ import main
 from cacheapp.server.listening import Listening
-from cacheapp.server.options import add_arguments, engine_options, listening
+from cacheapp.server.options import add_arguments, at_home, engine_options, listening
 from tests.redis_server import HOST
 from tests.server.running import TIMEOUT_S, Peer, RunningServer
 
@@ -90,6 +90,40 @@ def test_a_server_that_cannot_start_says_why(capsys: pytest.CaptureFixture[str])
     with socket.create_server((HOST, 0)) as taken:
         assert main(["--port", str(taken.getsockname()[1])]) == 1
     assert "Address already in use" in capsys.readouterr().err
+
+
+def ask(engine: Engine, *words: str) -> object:
+    """The reply of `engine` to one command."""
+    session = engine.connect(lambda reply: None, protocol=3)
+    return engine.execute(session, [word.encode() for word in words])
+
+
+def test_files_are_where_the_server_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = at_home({})
+    ask(first, "SET", "k", "v")
+    first.close()
+    assert not any(tmp_path.iterdir())
+    first = at_home({"appendonly": "no"})
+    ask(first, "SET", "k", "v")
+    assert ask(first, "SAVE") == b"OK"
+    second = at_home({})
+    assert ask(second, "GET", "k") is None
+    with pytest.raises(ConfigError, match="another engine keeps its data"):
+        at_home({"appendonly": "yes"})
+    first.close()
+    third = at_home({})
+    assert ask(third, "GET", "k") == b"v"
+    third.close()
+    (tmp_path / "dump.rdb").write_bytes(b"nonsense")
+    with pytest.raises(ConfigError, match="was not loaded"):
+        at_home({})
+    at_home({"dbfilename": "other.rdb", "save": "900 1"}).close()
+    (tmp_path / "elsewhere").mkdir()
+    at_home({"dir": str(tmp_path / "elsewhere")}).close()
+    assert (tmp_path / "elsewhere" / ".cacheapp.lock").exists()
 
 
 @contextlib.contextmanager

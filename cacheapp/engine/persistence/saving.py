@@ -8,7 +8,8 @@ A process with threads must not fork, so BGSAVE copies the keys under the lock (
 a thread makes bytes of them and writes those. Another thread looks once a second whether a save
 point is reached; it lives while there is something to look for. A directory belongs to one engine:
 a locked file in it keeps out all others, also of this process. In a forked child the engine has
-no directory: the files are the parent's.
+no directory: the files are the parent's. A server that was given none takes the one in which it
+was started when it is asked for files (`home`).
 
 Left out on purpose: LOADING errors (who is not yet there has nobody waiting), and replication.
 """
@@ -77,6 +78,8 @@ class Saving:
         self._engine = weakref.ref(engine)
         self.files = engine.files
         self.directory = ""
+        # What becomes the directory once a client asks for files and none was given; a server's.
+        self.home = ""
         self.points: tuple[tuple[int, int], ...] = ()
         # Whether writes are refused, because the disk does not take them.
         self.broken = False
@@ -138,14 +141,14 @@ class Saving:
         if "dir" in names:
             self._move(config["dir"])
         if names & {"save", "dir"}:
-            if config["save"] and not self.directory:
-                raise Refusal("save", _NEEDS_DIRECTORY)
+            if config["save"]:
+                self._need_directory("save")
             numbers = [int(word) for word in config["save"].split()]
             self.points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
             self.watch()
         if names & {"appendonly", "appendfsync"}:
-            if config["appendonly"] and not self.directory:
-                raise Refusal("appendonly", _NEEDS_DIRECTORY)
+            if config["appendonly"]:
+                self._need_directory("appendonly")
             try:
                 self.log.configured()
             except OSError as error:
@@ -177,6 +180,19 @@ class Saving:
         self.directory, self._lock = directory, lock
         _open.add(self.engine)
 
+    def _need_directory(self, parameter: str) -> None:
+        """Have a directory, if need be the one at home; else a Refusal that names `parameter`."""
+        if not self._settled():
+            raise Refusal(parameter, _NEEDS_DIRECTORY)
+
+    def _settled(self) -> bool:
+        """Whether there is a directory, after the one at home was taken where that can be."""
+        if not self.directory and self.home:
+            with contextlib.suppress(Refusal):
+                self._move(self.home)
+                self.engine.config.values["dir"] = self.directory
+        return bool(self.directory)
+
     def _leave_directory(self) -> None:
         lock, self._lock = self._lock, None
         self.directory = ""
@@ -186,7 +202,7 @@ class Saving:
     def path(self) -> str:
         """Where the dump is; an error where nothing is kept on disk."""
         name = self.engine.config["dbfilename"]
-        if not self.directory or not name:
+        if not name or not self._settled():
             raise CommandError(NOTHING_ON_DISK)
         return str(Path(self.directory) / name)
 
@@ -414,7 +430,7 @@ class Saving:
 
         False where that failed; then the process should go on.
         """
-        if save is False or self._ended or not self.directory:
+        if save is False or self._ended or not (self._settled() if save else self.directory):
             self._ended = self._ended or save is False
             return not save
         self.wait()
@@ -444,6 +460,7 @@ class Saving:
         self._forget()
 
     def _forget(self) -> None:
+        self.home = ""
         self.engine.config.values.update({"dir": NOWHERE, "save": "", "appendonly": False})
         self.saved_well = True
         self.judge()

@@ -247,6 +247,53 @@ def test_what_needs_a_directory(clock: ManualClock) -> None:
         Engine({"dir": "no/such/directory"})
 
 
+@pytest.fixture
+def homely(tmp_path: Path, clock: ManualClock) -> Iterator[Engine]:
+    """An engine that was given no directory, with one to take where it is asked for files."""
+    engine = Engine(clock=clock)
+    engine.saving.home = str(tmp_path)
+    engine.end_process = lambda: None
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "file"),
+    [
+        (["SAVE"], "dump.rdb"),
+        (["BGSAVE"], "dump.rdb"),
+        (["SHUTDOWN", "SAVE"], "dump.rdb"),
+        (["CONFIG", "SET", "save", "900 1"], ".cacheapp.lock"),
+        (["CONFIG", "SET", "appendonly", "yes"], "appendonlydir"),
+    ],
+)
+def test_a_directory_at_home_is_taken_when_files_are_asked_for(
+    homely: Engine, tmp_path: Path, asked: list[str], file: str
+) -> None:
+    run = runner(homely)
+    run("SET", "k", "v")
+    assert not any(tmp_path.iterdir())
+    run(*asked)
+    ended(homely)
+    assert file in {path.name for path in tmp_path.iterdir()}
+    assert run("CONFIG", "GET", "dir") == {b"dir": str(tmp_path).encode()}
+
+
+def test_a_home_that_another_engine_has_is_left_alone(
+    homely: Engine, made: Callable[..., Engine], tmp_path: Path
+) -> None:
+    owner = made()
+    run = runner(homely)
+    for asked in (["SAVE"], ["CONFIG", "SET", "appendonly", "yes"]):
+        with pytest.raises(CommandError, match=r"without dir|give dir"):
+            run(*asked)
+    owner.close()
+    run("SET", "k", "v")
+    assert run("SAVE") == b"OK"
+    homely.close()
+    assert runner(made())("GET", "k") == b"v"
+
+
 def test_a_name_that_is_empty_is_no_file(made: Callable[..., Engine]) -> None:
     run = runner(made(dbfilename=""))
     with pytest.raises(CommandError, match="keeps nothing on disk"):
