@@ -32,14 +32,14 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from redis.exceptions import ResponseError
 
 from cacheapp.cache import entries
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.effects import DOWN, Ask, Compute, Course, Join, Pause, arun, run
 from cacheapp.cache.leases import FILL_LEASED, GIVE_UP, TAKE
-from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.serializers import MISSING
-from cacheapp.cache.singleflight import Flight, Outcome
+from cacheapp.cache.singleflight import NOTHING, Flight, Outcome
 from cacheapp.cache.steps import Steps, run_script
 
 if TYPE_CHECKING:
@@ -76,6 +76,16 @@ class Plan:
             return ttl_ms
         return max(1, round(ttl_ms * (1 - self.jitter * random.random())))  # noqa: S311
 
+    def wrapped(
+        self, inner: bytes, ttl_ms: int | None, cost_s: float, versions: Sequence[entries.Tag]
+    ) -> tuple[int, bytes]:
+        """Return for how many milliseconds a value is kept, 0 for ever, and as which bytes."""
+        stale_ms = self.stale_ms if ttl_ms else 0
+        if not (versions or self.early or stale_ms):
+            return ttl_ms or 0, inner
+        raw = entries.Wrapped(inner, stale_ms, cost_s, versions).pack()
+        return (ttl_ms or 0) + stale_ms, raw
+
     def is_early(self, found: Found) -> bool:
         """Whether this caller recomputes a value that is still fresh. See the module."""
         if not self.early or found.fresh_ms is None:
@@ -94,7 +104,18 @@ class Found:
     cost_s: float = 0.0
     is_leased: bool = False
     is_written: bool = False
-    digest: bytes = b""
+    raw: bytes | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """What a lease is asked for with: the SHA1 of what was seen, empty for nothing."""
+        if self.raw is None:
+            return b""
+        return sha1(self.raw, usedforsecurity=False).hexdigest().encode()
+
+
+class LeftOut(Exception):
+    """A loader of many gave nothing for a key: there is nothing to store, and no value."""
 
 
 NOT_FOUND: Final = Found()
@@ -139,51 +160,76 @@ def make_plan(
 
 def look(cache: CacheBackend, name: bytes, plan: Plan) -> Steps[Found]:
     """Look at a key: its value and how fresh it is, and whether somebody is at work on it."""
+    (found,) = yield from look_many(cache, (name,), plan)
+    return found
+
+
+def look_many(cache: CacheBackend, names: Sequence[bytes], plan: Plan) -> Steps[list[Found]]:
+    """Look at keys. One round trip, and one more where a value has tags that the plan has not."""
     keys = [tagging.version_key(cache, tag) for tag in plan.tags]
 
     def ask(client: Any) -> Any:
         # No MULTI: a server without memory refuses to queue even what only reads.
-        pipeline = client.pipeline(transaction=False).get(name).pttl(name)
+        pipeline = client.pipeline(transaction=False)
+        for name in names:
+            pipeline.get(name).pttl(name)
         if keys:
             pipeline.mget(keys)
         return pipeline.execute()
 
-    raw, ttl_ms, *read = yield ask
-    if raw is None:
-        return NOT_FOUND
-    known = dict(zip(plan.tags, read[0], strict=True)) if read else {}
-    digest = sha1(raw, usedforsecurity=False).hexdigest().encode()
-    inner, is_leased = raw, False
-    if raw[:1] == entries.WRITE:
-        return Found(is_written=True, digest=digest)
-    if raw[:1] == entries.FILL:
-        lease = entries.unpack_lease(raw)
-        if lease is None:
-            return Found(digest=digest)
-        is_leased, ttl_ms = ttl_ms > lease.floor_ms, ttl_ms - lease.extra_ms
-        inner = lease.held if ttl_ms > 0 else b""
-        if not inner:
-            return Found(is_leased=is_leased, digest=digest)
-    stale_ms, cost_s = 0, 0.0
-    if inner[:1] == entries.VALUE:
-        wrapped = entries.unpack(inner)
-        if wrapped is None or not (yield from _holds(cache, wrapped, known)):
-            return Found(is_leased=is_leased, digest=digest)
-        inner, stale_ms, cost_s = wrapped.inner, wrapped.stale_ms, wrapped.cost_s
-    value = cache.codec.decode(inner, name, MISSING)
-    fresh_ms = None if ttl_ms < 0 else ttl_ms - stale_ms
-    is_fresh = value is not MISSING and (fresh_ms is None or fresh_ms > 0)
-    return Found(value, is_fresh, fresh_ms, cost_s, is_leased, digest=digest)
+    *pairs, read = (*(yield ask), None) if not keys else (yield ask)
+    current = dict(zip(plan.tags, read, strict=True)) if keys else {}
+    sights = [_Sight.of(*pairs[at : at + 2]) for at in range(0, len(pairs), 2)]
+    others = {tag for sight in sights for tag, _ in sight.tags} - current.keys()
+    if others:
+        current |= zip(others, (yield from tagging.read_versions(cache, [*others])), strict=True)
+    return [sight.found(cache, name, current) for name, sight in zip(names, sights, strict=True)]
 
 
-def _holds(
-    cache: CacheBackend, wrapped: entries.Wrapped, known: Mapping[bytes, bytes | None]
-) -> Steps[bool]:
-    """Whether the tags of an entry still have the versions that it was begun with."""
-    others = [tag for tag, _ in wrapped.tags if tag not in known]
-    read = yield from tagging.read_versions(cache, others)
-    current = {**known, **dict(zip(others, read, strict=True))}
-    return all(current[tag] == token for tag, token in wrapped.tags)
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What stood at a key, taken apart; ``ttl_ms`` is the value's own, negative for no deadline."""
+
+    raw: bytes | None
+    kept: entries.Wrapped | None = None
+    ttl_ms: int = 0
+    is_leased: bool = False
+
+    @classmethod
+    def of(cls, raw: bytes | None, ttl_ms: int) -> _Sight:
+        """Take apart what GET and PTTL said."""
+        if raw is None or ttl_ms == -2:
+            return cls(None)  # it went between the two
+        inner, is_leased = raw, False
+        if raw[:1] == entries.FILL:
+            lease = entries.unpack_lease(raw)
+            if lease is None:
+                return cls(raw)
+            is_leased, ttl_ms = ttl_ms > lease.floor_ms, ttl_ms - lease.extra_ms
+            inner = lease.held if ttl_ms > 0 else b""
+        if not inner or raw[:1] == entries.WRITE:
+            return cls(raw, is_leased=is_leased)
+        is_wrapped = inner[:1] == entries.VALUE
+        kept = entries.unpack(inner) if is_wrapped else entries.Wrapped(inner)
+        return cls(raw, kept, ttl_ms, is_leased)
+
+    @property
+    def tags(self) -> Sequence[entries.Tag]:
+        """The tags of the value, with the versions that it was begun with."""
+        return self.kept.tags if self.kept else ()
+
+    def found(self, cache: CacheBackend, name: bytes, current: Mapping[bytes, Any]) -> Found:
+        """Return what this is worth while the tags have their ``current`` versions."""
+        if self.raw is None:
+            return NOT_FOUND
+        is_dead = any(current[tag] != token for tag, token in self.tags)
+        if self.kept is None or is_dead:
+            is_written = self.raw[:1] == entries.WRITE
+            return Found(is_leased=self.is_leased, is_written=is_written, raw=self.raw)
+        value = cache.codec.decode(self.kept.inner, name, MISSING)
+        fresh_ms = None if self.ttl_ms < 0 else self.ttl_ms - self.kept.stale_ms
+        is_fresh = value is not MISSING and (fresh_ms is None or fresh_ms > 0)
+        return Found(value, is_fresh, fresh_ms, self.kept.cost_s, self.is_leased, raw=self.raw)
 
 
 def intervals() -> Iterator[float]:
@@ -220,9 +266,9 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
         if found.value is not MISSING:
             return found.value
         left_s = until - monotonic()
-        if flight.is_own() or left_s <= 0:
+        outcome = None if left_s <= 0 else (yield Join(flight, left_s))
+        if outcome is None:
             return (yield Compute(plan.compute))
-        outcome = yield Join(flight, left_s)
         if outcome.error is not None:
             raise outcome.error
         if outcome.inner is not None:
@@ -241,28 +287,69 @@ def _lead(
         if found.is_fresh and (found.is_leased or not plan.is_early(found)):
             return found.value
         if found.is_written:
-            return (yield Compute(plan.compute))
+            return (yield Compute(plan.compute, (flight,)))
         if found.is_leased:
             if found.value is not MISSING:
                 return found.value
             if monotonic() >= until:
-                return (yield Compute(plan.compute))
+                return (yield Compute(plan.compute, (flight,)))
             yield Pause(next(pauses))
+        elif found is UNSEEN:
+            return (yield from _do_without(cache, name, plan, flight))
         else:
-            token, taken = entries.new_token(), DOWN
-            if found is not UNSEEN:
-                keeps = int(found.value is not MISSING)
-                taking = [found.digest, token, plan.lease_ms, keeps]
-                taken = yield Ask(run_script(TAKE, [name], taking))
+            token = entries.new_token()
+            taken = yield from take(token, plan, [name], [found])
             if taken is DOWN:
-                value = yield Compute(plan.compute)
-                flight.finish(Outcome(inner=cache.codec.encode(value, name)))
-                return value
-            if taken:
+                return (yield from _do_without(cache, name, plan, flight))
+            if taken[0]:
                 return (yield from _fill(cache, name, plan, flight, found, token))
         found = yield Ask(look(cache, name, plan), writes=False)
         if found is DOWN:
             found = UNSEEN
+
+
+def take(token: bytes, plan: Plan, names: Sequence[bytes], found: Sequence[Found]) -> Course:
+    """Take leases at keys where what was found still is, to keep what may be served inside.
+
+    Says of each whether it was given, or DOWN. One that may have been given, although the reply
+    was lost or the caller was cancelled, is ended: else all would wait for nobody.
+    """
+    arguments: list[Any] = [token, plan.lease_ms]
+    for each in found:
+        arguments += [each.digest, int(each.value is not MISSING)]
+    asking = Ask(run_script(TAKE, names, arguments))
+    try:
+        taken = yield asking
+    except (GeneratorExit, ResponseError):
+        raise
+    except BaseException:
+        yield give_up(names, token)
+        raise
+    if asking.is_unsure:
+        yield give_up(names, token)
+    return taken
+
+
+def give_up(names: Sequence[bytes], token: bytes) -> Ask:
+    """End leases behind an error, whether or not they were given."""
+    return Ask(run_script(GIVE_UP, names, [token]), raises=False)
+
+
+def _do_without(cache: CacheBackend, name: bytes, plan: Plan, flight: Flight) -> Course:
+    """The course of the one caller that computes while the server does not answer."""
+    try:
+        value = yield Compute(plan.compute, (flight,))
+        inner = cache.codec.encode(value, name)
+    except Exception as error:
+        share(flight, error)
+        raise
+    flight.finish(Outcome(inner=inner))
+    return value
+
+
+def share(flight: Flight, error: Exception) -> None:
+    """End a flight with an error, for all who wait; with nothing if it is no answer to them."""
+    flight.finish(NOTHING if isinstance(error, LeftOut) else Outcome(error=error))
 
 
 def _fill(
@@ -278,7 +365,7 @@ def _fill(
             # Before computing: what is invalidated from now on is not in what will be computed.
             versions = yield Ask(tagging.versions(cache, plan.tags, life_ms(cache, plan)))
         began = perf_counter()
-        value = yield Compute(plan.compute)
+        value = yield Compute(plan.compute, (flight,))
         cost_s = perf_counter() - began
         inner = cache.codec.encode(value, name)
         ttl_ms = plan.ttl_ms(cache, value)
@@ -286,28 +373,24 @@ def _fill(
         raise
     except BaseException as error:
         flight.close()
-        yield Ask(run_script(GIVE_UP, [name], [token]), raises=False)
+        yield give_up([name], token)
         if not isinstance(error, Exception):
             raise
         if found.value is MISSING:
-            flight.finish(Outcome(error=error))
+            share(flight, error)
             raise
-        _log_stale(cache, error)
+        log_stale(cache, error)
         return found.value
     flight.close()
     if ttl_ms == 0 or versions is DOWN:
-        yield Ask(run_script(GIVE_UP, [name], [token]))
+        ended = yield Ask(run_script(GIVE_UP, [name], [token]))
+        if ended is not DOWN and ended:
+            # Nobody wrote since this was begun, so it is as good for those who wait.
+            flight.finish(Outcome(inner=None if plan.tags else inner))
         return value
-    raw, kept_ms = inner, ttl_ms
-    if plan.tags or plan.early or (plan.stale_ms and ttl_ms):
-        stale_ms = 0 if ttl_ms is None else plan.stale_ms
-        raw = entries.Wrapped(inner, stale_ms, cost_s, versions).pack()
-        kept_ms = None if ttl_ms is None else ttl_ms + stale_ms
-    filling = run_script(
-        FILL_LEASED, [name], [token, kept_ms or 0, raw], partial(cache.write, (name,))
-    )
-    kept = yield from store(filling, [name], token)
-    if kept is not DOWN and kept:
+    filling = [token, *plan.wrapped(inner, ttl_ms, cost_s, versions)]
+    kept = yield from store(cache, [name], filling)
+    if kept is not DOWN and kept[0]:
         flight.finish(Outcome(inner=None if plan.tags else inner))
         return value
     if kept is not DOWN:
@@ -320,7 +403,7 @@ def _fill(
     return value
 
 
-def _log_stale(cache: CacheBackend, error: Exception) -> None:
+def log_stale(cache: CacheBackend, error: Exception) -> None:
     logger.warning(
         "A stale value of cache %r is served: computing it anew failed: %s: %s",
         cache.state.alias,
@@ -339,16 +422,21 @@ def _log_late(cache: CacheBackend, cost_s: float, plan: Plan) -> None:
     )
 
 
-def store(filling: Steps[Any], names: Sequence[bytes], token: bytes) -> Course:
-    """Store what was computed. A server that refuses (it is out of memory) keeps no lease."""
-    giving_up = Ask(run_script(GIVE_UP, names, [token]), raises=False)
+def store(cache: CacheBackend, names: Sequence[bytes], filling: Sequence[Any]) -> Course:
+    """Store what was computed; ``filling`` are FILL_LEASED's arguments. Says of each if it was.
+
+    A server that refuses (it is out of memory) keeps no lease, nor does a caller that is cancelled.
+    """
+    asking = Ask(run_script(FILL_LEASED, names, filling, partial(cache.write, names)))
     try:
-        kept = yield Ask(filling)
-    except SERVER_ERRORS:
-        yield giving_up
+        kept = yield asking
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield give_up(names, filling[0])
         raise
     if kept is DOWN:
-        yield giving_up
+        yield give_up(names, filling[0])
     return kept
 
 

@@ -97,7 +97,10 @@ class _Call:
     """How the calls of one function become keys and tags."""
 
     def __init__(self, function: Callable[..., Any], key: Key | None, tags: Tags) -> None:
-        self._name = f"{function.__module__}.{function.__qualname__}"
+        own_name = getattr(function, "__qualname__", "<none>")
+        if key is None and own_name.endswith(">"):
+            raise TypeError(f"{function!r} has no name to make a key of, so give key=")
+        self._name = f"{function.__module__}.{own_name}"
         self._signature = inspect.signature(function)
         self._key = key
         if isinstance(tags, str):

@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from cacheapp.cache.outage import SERVER_ERRORS
-from cacheapp.cache.singleflight import Flight
+from redis.exceptions import ResponseError
+
+from cacheapp.cache.outage import SERVER_ERRORS, CircuitOpenError
+from cacheapp.cache.singleflight import Flight, computing
 from cacheapp.cache.steps import Steps
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Ask:
         self._steps = steps
         self._writes = writes
         self._raises = raises
+        #: Whether the server may have done it all the same, where the answer is DOWN.
+        self.is_unsure = False
 
     def wait(self, cache: CacheBackend) -> Any:
         """See Effect."""
@@ -67,25 +71,29 @@ class Ask:
             return self._failed(cache, error)
 
     def _failed(self, cache: CacheBackend, error: BaseException) -> Any:
+        self.is_unsure = not isinstance(error, (CircuitOpenError, ResponseError))
         if not cache._failed(error, writes=self._writes) and self._raises:
             raise error
         return DOWN
 
 
 class Compute:
-    """Call a function; in async code it may be a coroutine function."""
+    """Call a function, for ``flights``; in async code it may be a coroutine function."""
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], flights: Sequence[Flight] = ()) -> None:
         self._function = function
+        self._flights = flights
 
     def wait(self, cache: CacheBackend) -> Any:
         """See Effect."""
-        return self._function()
+        with computing(self._flights):
+            return self._function()
 
     async def await_(self, cache: CacheBackend) -> Any:
         """See Effect."""
-        value = self._function()
-        return await value if inspect.isawaitable(value) else value
+        with computing(self._flights):
+            value = self._function()
+            return await value if inspect.isawaitable(value) else value
 
 
 class Pause:
@@ -104,7 +112,7 @@ class Pause:
 
 
 class Join:
-    """Wait for another's flight, ``seconds`` at most."""
+    """Wait for another's flight, ``seconds`` at most. None where that is one's own."""
 
     def __init__(self, flight: Flight, seconds: float) -> None:
         self._flight = flight
@@ -112,10 +120,14 @@ class Join:
 
     def wait(self, cache: CacheBackend) -> Any:
         """See Effect."""
+        if self._flight.is_own(blocks=True):
+            return None
         return self._flight.wait(self._seconds)
 
     async def await_(self, cache: CacheBackend) -> Any:
         """See Effect."""
+        if self._flight.is_own(blocks=False):
+            return None
         return await self._flight.await_(self._seconds)
 
 

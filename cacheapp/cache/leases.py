@@ -26,9 +26,18 @@ def _parse(found: bytes) -> tuple[int, bytes]:
     return (int(match[1]), match[3]) if match else (0, b"")
 
 
-def _take(call: Call, _now_us: int, keys: Sequence[bytes], arguments: Sequence[Any]) -> int:
-    (key,), (digest, token, lease_ms, keeps) = keys, arguments
+def _take(call: Call, _now_us: int, keys: Sequence[bytes], arguments: Sequence[Any]) -> list[int]:
+    token, lease_ms, *seen = arguments
+    pairs = zip(keys, seen[::2], seen[1::2], strict=True)
+    return [_take_one(call, key, token, lease_ms, digest, keeps) for key, digest, keeps in pairs]
+
+
+def _take_one(
+    call: Call, key: bytes, token: bytes, lease_ms: int, digest: bytes, keeps: int
+) -> int:
     found = call(b"GET", key)
+    if found is not None and found.startswith(FILL + token):
+        return 1
     seen = b"" if found is None else sha1(found, usedforsecurity=False).hexdigest().encode()
     if seen != digest:
         return 0
@@ -55,13 +64,16 @@ def _put(call: Call, key: bytes, value: bytes, ttl_ms: int) -> None:
         call(b"SET", key, value)
 
 
-def _fill(call: Call, _now_us: int, keys: Sequence[bytes], arguments: Sequence[Any]) -> int:
-    token, ttl_ms, *values = arguments
-    filled = 0
-    for key, value in zip(keys, values, strict=True):
-        if call(b"GETRANGE", key, b"0", b"16") == FILL + token:
+def _fill(call: Call, _now_us: int, keys: Sequence[bytes], arguments: Sequence[Any]) -> list[int]:
+    token, *pairs = arguments
+    filled = []
+    for key, ttl_ms, value in zip(keys, pairs[::2], pairs[1::2], strict=True):
+        is_ours = call(b"GETRANGE", key, b"0", b"16") == FILL + token
+        if is_ours and ttl_ms < 0:
+            call(b"DEL", key)
+        elif is_ours:
             _put(call, key, value, ttl_ms)
-            filled += 1
+        filled.append(int(is_ours))
     return filled
 
 
@@ -93,7 +105,8 @@ def _open_write(call: Call, _now_us: int, keys: Sequence[bytes], arguments: Sequ
     (key,), (token, lease_ms) = keys, arguments
     found = call(b"GET", key) if call(b"GETRANGE", key, b"0", b"0") == WRITE else None
     value = b"w0" + token if found is None else b"w1" + found[2:] + token
-    _put(call, key, value, lease_ms)
+    left_ms = 0 if found is None else call(b"PTTL", key)
+    _put(call, key, value, max(lease_ms, left_ms))
     return 1
 
 

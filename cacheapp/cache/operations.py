@@ -22,6 +22,7 @@ from redis.exceptions import ResponseError
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.errors import ContentionError
 from cacheapp.cache.keys import encode_key, escape_glob, literal_head
+from cacheapp.cache.leases import BURY
 from cacheapp.cache.near import announce_prefix
 from cacheapp.cache.scripts import INCR, MOVE, REPLACE
 from cacheapp.cache.serializers import MISSING
@@ -192,8 +193,10 @@ def incr(
             if not ignore_key_check:
                 raise ValueError(f"Key {key!r} not found")
             total = delta
+            if raw is not None:
+                yield from run_script(BURY, [name], [raw])  # dead, or a lease: no value
             created = cache.codec.encode(delta, name)
-            done = yield cache.write((name,), methodcaller("set", name, created, nx=raw is None))
+            done = yield cache.write((name,), methodcaller("set", name, created, nx=True))
         else:
             total = value + delta
             changed = tagging.rewrap(raw, cache.codec.encode(total, name))

@@ -4,8 +4,9 @@ A ``Flight`` is one computation under way. Threads wait for it on an event, task
 on a future of theirs, so a thread may lead and tasks follow, and the reverse. What followers get is
 bytes, for each to decode: a cache never hands one mutable object to two callers.
 
-A follower that would wait for itself (the leader is further up in its own call, or is a task of
-the event loop that the follower blocks) is told so by ``is_own``, and has to do without.
+A follower that would wait for itself has to do without, and is told so by ``is_own``. That is who
+was called, or started as a task or by ``async_to_sync``, by the very function that computes (a
+context variable knows), and who would block the thread in which the leader is a task.
 
 After a fork the child has no flights: their leaders are in the parent.
 """
@@ -16,7 +17,9 @@ import asyncio
 import os
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,12 +34,15 @@ class Outcome:
 
 NOTHING: Final = Outcome()
 
+# The flights for which this context computes; what is started in it computes for them too.
+_computing: ContextVar[tuple[Flight, ...]] = ContextVar("cacheapp_computing", default=())
 
-def _running_task() -> asyncio.Task[object] | None:
+
+def _is_in_task() -> bool:
     try:
-        return asyncio.current_task()
+        return asyncio.current_task() is not None
     except RuntimeError:
-        return None
+        return False
 
 
 class Flight:
@@ -46,19 +52,18 @@ class Flight:
         self._flights = flights
         self._name = name
         self._thread = threading.get_ident()
-        self._task = _running_task()
+        self._is_led_by_task = _is_in_task()
         self._is_over = False
         # Made by the first thread that waits: most flights have no followers.
         self._event: threading.Event | None = None
-        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._futures: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
         self.outcome = NOTHING
 
-    def is_own(self) -> bool:
-        """Whether the caller would wait for itself."""
-        if self._thread != threading.get_ident():
-            return False
-        task = _running_task()
-        return task is None or task is self._task or self._task is None
+    def is_own(self, *, blocks: bool) -> bool:
+        """Whether the caller, who ``blocks`` its thread or is a task, would wait for itself."""
+        if self in _computing.get():
+            return True
+        return self._thread == threading.get_ident() and (blocks or not self._is_led_by_task)
 
     def close(self) -> None:
         """Let nobody join any more. To be called before the value is stored.
@@ -77,8 +82,8 @@ class Flight:
             self._is_over = True
             if self._event is not None:
                 self._event.set()
-            futures = self._futures
-        for loop, future in futures:
+            futures = list(self._futures.items())
+        for future, loop in futures:
             with suppress(RuntimeError):  # that loop has ended, and its tasks with it
                 loop.call_soon_threadsafe(_wake, future)
 
@@ -99,12 +104,26 @@ class Flight:
         with self._flights.lock:
             if self._is_over:
                 return self.outcome
-            self._futures.append((loop, future))
+            self._futures[future] = loop
         try:
             await asyncio.wait((future,), timeout=seconds)
         finally:
             future.cancel()
+            with self._flights.lock:
+                self._futures.pop(future, None)
         return self.outcome
+
+
+@contextmanager
+def computing(flights: Sequence[Flight]) -> Iterator[None]:
+    """What runs within, and what that starts, computes for ``flights``."""
+    before = _computing.get()
+    _computing.set((*before, *flights))
+    try:
+        yield
+    finally:
+        # Without a token: a coroutine that its loop left behind is closed in another context.
+        _computing.set(before)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

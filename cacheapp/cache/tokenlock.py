@@ -21,6 +21,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from redis.exceptions import ResponseError
+
 from cacheapp.cache.aside import intervals
 from cacheapp.cache.effects import DOWN, Ask, Course, Pause, arun, run
 from cacheapp.cache.entries import new_token
@@ -41,7 +43,7 @@ _FENCE_MS: Final = 86_400_000
 
 def _lock(call: Call, now_us: int, keys: Sequence[bytes], arguments: Sequence[Any]) -> int:
     (key, fence_key), (token, ttl_ms) = keys, arguments
-    if call(b"EXISTS", key):
+    if call(b"GET", key) not in (None, token):
         return -max(call(b"PTTL", key), 0)
     fence = max(int(call(b"GET", fence_key) or 0) + 1, now_us)
     call(b"SET", key, token, b"PX", b"%d" % ttl_ms)
@@ -85,7 +87,8 @@ class TokenLock:
         if not 0 <= wait < math.inf:
             raise ValueError(f"wait must be a finite number of seconds, not {wait!r}")
         self._wait_s = wait
-        self._token = new_token()
+        # One a turn, so that a turn that was lost cannot end a later one.
+        self._token = b""
         # The braces keep the two on one server of a cluster.
         name = f"{cache.key_prefix}:lock:{{{key}}}"
         self._names = [encode_key(name), encode_key(f"{name}:fence")]
@@ -134,7 +137,7 @@ class TokenLock:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Release it. Raises LockLostError if it was lost and nothing else went wrong."""
-        self._left(run(self._cache, self._release()), error)
+        self._left(run(self._cache, self._release(raises=error is None)), error)
 
     async def __aenter__(self) -> TokenLock:
         """See __enter__()."""
@@ -142,7 +145,7 @@ class TokenLock:
 
     async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         """See __exit__()."""
-        self._left(await arun(self._cache, self._release()), error)
+        self._left(await arun(self._cache, self._release(raises=error is None)), error)
 
     def _entered(self, is_held: bool) -> TokenLock:
         if not is_held:
@@ -162,29 +165,34 @@ class TokenLock:
 
     def _acquire(self, wait: float | None) -> Course:
         until = monotonic() + (self._wait_s if wait is None else wait)
-        pauses = intervals()
+        pauses, token = intervals(), new_token()
         while True:
+            asking = Ask(run_script(LOCK, self._names, [token, self._ttl_ms]))
+            # Cancelled, or without a reply, it may have been given: nobody would release it.
+            giving_back = Ask(run_script(UNLOCK, self._names[:1], [token]), raises=False)
             try:
-                reply = yield Ask(run_script(LOCK, self._names, [self._token, self._ttl_ms]))
-            except Exception:
+                reply = yield asking
+            except (GeneratorExit, ResponseError):
                 raise
             except BaseException:
-                # Cancelled while the server may have given it: nobody would release it.
-                yield Ask(run_script(UNLOCK, self._names[:1], [self._token]), raises=False)
+                yield giving_back
                 raise
             if reply is DOWN:
+                if asking.is_unsure:
+                    yield giving_back
                 return False
             if reply > 0:
-                self.fence = reply
+                self.fence, self._token = reply, token
                 return True
             left_s = until - monotonic()
             if left_s <= 0:
                 return False
             yield Pause(min(next(pauses), left_s))
 
-    def _release(self) -> Course:
+    def _release(self, *, raises: bool = True) -> Course:
         self.fence = None
-        released = yield Ask(run_script(UNLOCK, self._names[:1], [self._token]))
+        unlocking = run_script(UNLOCK, self._names[:1], [self._token])
+        released = yield Ask(unlocking, raises=raises)
         return released is not DOWN and released
 
     def _extend(self, timeout: float | None) -> Course:

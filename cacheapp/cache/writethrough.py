@@ -19,6 +19,7 @@ Left out on purpose: writing the cache before the commit. It may never come.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -30,10 +31,13 @@ from cacheapp.cache import entries
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.effects import DOWN, Ask, Course, arun, run
 from cacheapp.cache.leases import CLOSE_WRITE, OPEN_WRITE
+from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.steps import run_script
 
 if TYPE_CHECKING:
     from cacheapp.cache.backend import CacheBackend
+
+logger = logging.getLogger("cacheapp.cache")
 
 #: Seconds that a write lease lives: longer than transactions take.
 LEASE_S: Final = 60.0
@@ -112,8 +116,8 @@ def write_through(
     transaction, unless the alias degrades. ``lease`` is in seconds; see the module.
     """
     begun = _Write(self, key, timeout, version, tags, lease)
-    run(self, begun.open())
     try:
+        run(self, begun.open())
         with transaction.atomic(using=using):
             value = write()
             begun.hold(value)
@@ -142,12 +146,21 @@ async def awrite_through(
     Django has no asynchronous transactions: ``write`` is to have committed when it returns.
     """
     begun = _Write(self, key, timeout, version, tags, lease)
-    await arun(self, begun.open())
     try:
+        await arun(self, begun.open())
         value = await write()
         begun.hold(value)
     except BaseException:
         await arun(self, begun.close(stores=False))
         raise
-    await arun(self, begun.close(stores=True))
+    try:
+        await arun(self, begun.close(stores=True))
+    except SERVER_ERRORS as error:
+        # As Django does with what on_commit() runs: an error would say that nothing was written.
+        logger.error(
+            "A row is written, but not to cache %r: its key is uncached for %s s at most: %s",
+            self.state.alias,
+            lease,
+            error,
+        )
     return value

@@ -48,24 +48,24 @@ class AtCommit:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.names: dict[bytes, bool] = {}
-        self.prefixes: list[bytes] = []
+        self.prefixes: dict[bytes, None] = {}
 
     def add(self, commands: Commands, message: Message) -> None:
         """Take one write: its commands and its message."""
         deletes = all(command[0] in _DELETIONS for command in commands)
         for field, value in zip(message[::2], message[1::2], strict=True):
             if field == PREFIX:
-                self.prefixes.append(value)
+                self.prefixes[value] = None
             elif len(self.names) < NAMES_MAX:
                 self.names[value] = deletes
             else:
-                self.prefixes.append(b"")
+                self.prefixes[b""] = None
 
     def __call__(self) -> None:
         """The transaction was committed."""
         deleted = [name for name, deletes in self.names.items() if deletes]
         commands = [("UNLINK", *deleted)] if deleted else []
-        message = sum((prefix_message(each) for each in dict.fromkeys(self.prefixes)), ())
+        message = sum((prefix_message(each) for each in self.prefixes), ())
         if self.names:
             message += keys_message(self.names)
         self.bus.send_now(commands, message)
@@ -75,11 +75,17 @@ def of_write(
     bus: Bus, commands: Commands, message: Message
 ) -> tuple[Message, Callable[[], None] | None]:
     """Return what a write is to say now, and what to call once it is done (None outside atomic)."""
-    connection = in_atomic()
-    if connection is None:
+    if in_atomic() is None:
         return message, None
+    # Of several databases nobody knows which one the write belongs to, so after each commit.
+    waiting = [connection for connection in _connections() if connection.in_atomic_block]
     early = tuple(_EARLY[part] if index % 2 == 0 else part for index, part in enumerate(message))
-    return early, lambda: _register(connection, bus, commands, message)
+
+    def again() -> None:
+        for connection in waiting:
+            _register(connection, bus, commands, message)
+
+    return early, again
 
 
 #: The database connections that each thread ever opened: a look at them costs a write nothing,

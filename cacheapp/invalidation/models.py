@@ -149,16 +149,27 @@ class _Gathered:
                 place.update(dict.fromkeys(names(instance)))
 
     def flush(self) -> None:
-        """Delete it all. The first call does it, for all that the transaction changed."""
+        """Delete it all. The first call does it, for all that the transaction changed.
+
+        One alias's server that does not answer keeps nothing from the others. Raises its error.
+        """
         keys, self.keys = self.keys, {}
         tags, self.tags = self.tags, {}
+        errors = []
         for alias, names in tags.items():
-            if names:
+            try:
                 for part in _chunks(list(names)):
                     caches[alias].invalidate_tags(part)  # type: ignore[attr-defined]
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
         for (alias, version), found in keys.items():
-            for part in _chunks(list(found)):
-                caches[alias].delete_many(part, version)
+            try:
+                for part in _chunks(list(found)):
+                    caches[alias].delete_many(part, version)
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def _chunks(names: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -24,19 +24,19 @@ def value_of(both: BothForms) -> bytes:
 
 def test_a_lease_on_nothing() -> None:
     both = BothForms()
-    assert both.run(TAKE, KEY, [digest(b"x"), ONE, 500, 0]) == 0
-    assert both.run(TAKE, KEY, [b"", ONE, 500, 1]) == 1
+    assert both.run(TAKE, KEY, [ONE, 500, digest(b"x"), 0]) == [0]
+    assert both.run(TAKE, KEY, [ONE, 500, b"", 1]) == [1]
     assert value_of(both) == b"l" + ONE + b"0 0 "
-    assert both.run(TAKE, KEY, [b"", TWO, 500, 0]) == 0
-    assert both.run(FILL_LEASED, KEY, [TWO, 1000, b"v"]) == 0
-    assert both.run(FILL_LEASED, KEY, [ONE, 1000, b"v"]) == 1
+    assert both.run(TAKE, KEY, [TWO, 500, b"", 0]) == [0]
+    assert both.run(FILL_LEASED, KEY, [TWO, 1000, b"v"]) == [0]
+    assert both.run(FILL_LEASED, KEY, [ONE, 1000, b"v"]) == [1]
     assert value_of(both) == b"v"
-    assert both.run(FILL_LEASED, KEY, [ONE, 0, b"late"]) == 0
+    assert both.run(FILL_LEASED, KEY, [ONE, 0, b"late"]) == [0]
     both.command("DEL", "key")
-    assert both.run(TAKE, KEY, [b"", ONE, 500, 0]) == 1
-    assert both.run(FILL_LEASED, KEY, [ONE, 0, b"ever"]) == 1
+    assert both.run(TAKE, KEY, [ONE, 500, b"", 0]) == [1]
+    assert both.run(FILL_LEASED, KEY, [ONE, 0, b"ever"]) == [1]
     both.command("DEL", "key")
-    assert both.run(TAKE, KEY, [b"", ONE, 500, 0]) == 1
+    assert both.run(TAKE, KEY, [ONE, 500, b"", 0]) == [1]
     assert both.run(GIVE_UP, KEY, [TWO]) == 0
     assert both.run(GIVE_UP, KEY, [ONE]) == 1
     assert both.run(GIVE_UP, KEY, [ONE]) == 0
@@ -45,7 +45,7 @@ def test_a_lease_on_nothing() -> None:
 def test_a_lease_keeps_what_was_there_and_gives_it_back_with_its_time() -> None:
     both = BothForms()
     both.command("SET", "key", "old \n1", "PX", 300)
-    assert both.run(TAKE, KEY, [digest(b"old \n1"), ONE, 500, 1]) == 1
+    assert both.run(TAKE, KEY, [ONE, 500, digest(b"old \n1"), 1]) == [1]
     lease = unpack_lease(value_of(both))
     assert lease is not None
     assert (lease.extra_ms, lease.floor_ms, lease.held) == (200, 0, b"old \n1")
@@ -58,14 +58,14 @@ def test_a_lease_keeps_what_was_there_and_gives_it_back_with_its_time() -> None:
 def test_a_lapsed_lease_hands_on_what_it_kept() -> None:
     both = BothForms()
     both.command("SET", "key", "old", "PX", 10_000)
-    assert both.run(TAKE, KEY, [digest(b"old"), ONE, 500, 1]) == 1
+    assert both.run(TAKE, KEY, [ONE, 500, digest(b"old"), 1]) == [1]
     both.advance(1)
     found = value_of(both)
-    assert both.run(TAKE, KEY, [digest(found), TWO, 20_000, 1]) == 1
+    assert both.run(TAKE, KEY, [TWO, 20_000, digest(found), 1]) == [1]
     lease = unpack_lease(value_of(both))
     assert lease is not None
     assert (lease.extra_ms, lease.floor_ms, lease.held) == (11_000, 0, b"old")
-    assert both.run(FILL_LEASED, KEY, [ONE, 0, b"late"]) == 0
+    assert both.run(FILL_LEASED, KEY, [ONE, 0, b"late"]) == [0]
     both.advance(9.5)
     assert both.run(GIVE_UP, KEY, [TWO]) == 1
     assert not both.sides[0].client.exists("key")
@@ -74,7 +74,7 @@ def test_a_lapsed_lease_hands_on_what_it_kept() -> None:
 def test_what_has_no_deadline_is_not_kept() -> None:
     both = BothForms()
     both.command("SET", "key", "old")
-    assert both.run(TAKE, KEY, [digest(b"old"), ONE, 500, 1]) == 1
+    assert both.run(TAKE, KEY, [ONE, 500, digest(b"old"), 1]) == [1]
     assert value_of(both) == b"l" + ONE + b"0 0 "
 
 
@@ -138,13 +138,24 @@ def test_wrapped_values_come_back_and_nothing_else_is_taken_for_one() -> None:
 
 def test_several_leases_are_filled_and_given_up_at_once() -> None:
     both = BothForms()
-    keys = [b"a", b"b", b"c"]
-    for key in keys:
-        assert both.run(TAKE, [key], [b"", ONE, 500, 0]) == 1
+    keys = [b"a", b"b", b"c", b"d"]
+    taking = [ONE, 500, *[b"", 0] * 4]
+    both.command("SET", "c", "there")
+    assert both.run(TAKE, keys, taking) == [1, 1, 0, 1]
+    assert both.run(TAKE, keys, taking) == [1, 1, 0, 1]
     both.command("SET", "b", "newer")
-    assert both.run(FILL_LEASED, keys, [ONE, 1000, b"1", b"2", b"3"]) == 2
-    for key in keys:
-        both.command("DEL", key)
-        assert both.run(TAKE, [key], [b"", ONE, 500, 0]) == 1
+    filling = [ONE, 1000, b"1", 1000, b"2", 1000, b"3", -1, b""]
+    assert both.run(FILL_LEASED, keys, filling) == [1, 0, 0, 1]
+    client = both.sides[0].client
+    assert client.mget(keys) == [b"1", b"newer", b"there", None]
+    both.command("DEL", *keys)
+    assert both.run(TAKE, keys, taking) == [1, 1, 1, 1]
     both.command("SET", "c", "newer")
-    assert both.run(GIVE_UP, keys, [ONE]) == 2
+    assert both.run(GIVE_UP, keys, [ONE]) == 3
+
+
+def test_the_longest_of_open_writes_counts() -> None:
+    both = BothForms()
+    assert both.run(OPEN_WRITE, KEY, [ONE, 60_000]) == 1
+    assert both.run(OPEN_WRITE, KEY, [TWO, 500]) == 1
+    assert both.sides[0].client.pttl("key") == 60_000

@@ -372,6 +372,75 @@ def test_many_give_their_leases_back_when_loading_fails(cache: Any) -> None:
     assert cache.client.get_client().dbsize() == 0
 
 
+def test_many_with_stale_values(cache: Any, caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[list[str]] = []
+
+    def load(keys: list[str], value: Any = "new") -> dict[str, Any]:
+        calls.append(keys)
+        if isinstance(value, Exception):
+            raise value
+        return {key: value for key in keys if key != "left"}
+
+    def ask(keys: list[str], value: Any = "new", timeout: float = 30) -> dict[str, Any]:
+        return dict(
+            cache.get_or_set_many(keys, lambda keys: load(keys, value), timeout, stale_ttl=30)
+        )
+
+    keys = ["a", "b"]
+    ask(keys, "old", 0.03)
+    cache.set("c", "fresh")
+    cache.get_or_set("left", "old", 0.03, stale_ttl=30)
+    until(lambda: cache.get_many([*keys, "left"]) == {})
+    # Computing fails: all are served stale, or it is an error for the one that has nothing.
+    with caplog.at_level(logging.WARNING, "cacheapp.cache"):
+        assert ask(keys, LookupError("down")) == dict.fromkeys(keys, "old")
+    assert "down" in caplog.text
+    with pytest.raises(LookupError):
+        ask([*keys, "none"], LookupError("down"))
+    calls.clear()
+    assert ask([*keys, "c", "left"]) == {"a": "new", "b": "new", "c": "fresh"}
+    assert calls == [["a", "b", "left"]]
+    assert cache.client.get_client().exists("p:1:left out") == 0
+    assert ask(keys) == dict.fromkeys(keys, "new")
+    assert len(calls) == 1
+    assert 59 < cache.ttl("a") <= 60
+
+
+def test_many_serve_what_is_stale_while_another_loads(cache: Any) -> None:
+    stale(cache)
+    one = Loader("new", held=True)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.get_or_set, "key", one, stale_ttl=30)
+        assert one.begun.wait(10)
+        for _ in range(2):
+            found = cache.get_or_set_many(
+                ["key", "b"], lambda keys: dict.fromkeys(keys, 2), stale_ttl=30
+            )
+            assert found == {"key": "old", "b": 2}
+            cache.state.flights.forget_all()  # as another process, which has no flight to see
+        one.go.set()
+        assert first.result(20) == "new"
+
+
+def test_many_early_and_with_a_jitter_of_their_own(cache: Any) -> None:
+    keys = [f"key{number}" for number in range(20)]
+    calls: list[list[str]] = []
+
+    def load(keys: list[str]) -> dict[str, int]:
+        calls.append(keys)
+        return dict.fromkeys(keys, len(calls))
+
+    assert set(cache.get_or_set_many(keys, load, 1000, early=1.0, jitter=0.5).values()) == {1}
+    assert cache.get_or_set_many(keys, load, 1000, early=1e-9) == dict.fromkeys(keys, 1)
+    assert cache.get_or_set_many(keys, load, 1000, early=1e12) == dict.fromkeys(keys, 2)
+    assert calls == [keys, keys]
+    cache.delete_many(keys)
+    cache.get_or_set_many(keys, load, lambda value: 1000, jitter=0.5)
+    lives = {cache.ttl(key) for key in keys}
+    assert len(lives) > 5
+    assert all(499 <= life <= 1000 for life in lives)
+
+
 async def test_many_natively(cache: Any) -> None:
     async def load(keys: list[str]) -> dict[str, Any]:
         await asyncio.sleep(0)
@@ -381,6 +450,10 @@ async def test_many_natively(cache: Any) -> None:
     await cache.aset("c", 1, tags=["t"])
     await cache.ainvalidate_tags(["t"])
     assert await cache.aget_or_set_many(["a", "c"], load) == {"a": [1], "c": [1]}
+    found = await cache.aget_or_set_many(["a", "d"], load, 30, stale_ttl=5, early=1e12, jitter=0.1)
+    assert found == {"a": [1], "d": [1]}
+    with pytest.raises(TypeError):
+        await cache.aget_or_set_many(["a"], load, no_such_option=1)
     await cache.aclose()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
 from typing import Any
 
@@ -99,5 +100,9 @@ def test_wrong_settings_are_seen_at_import() -> None:
         cached(60, jitter=5)
     with pytest.raises(TypeError, match="format string"):
         cached(60, key=5)  # type: ignore[arg-type]
+    for nameless in (lambda number: number, functools.partial(int, base=2)):
+        with pytest.raises(TypeError, match="give key="):
+            cached(60)(nameless)
+    assert cached(60, key="x")(lambda: 1)
     with pytest.raises(TypeError, match=r"write \['users'\]"):
         cached(60, tags="users")(len)

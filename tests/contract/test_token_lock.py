@@ -129,5 +129,7 @@ def test_the_native_forms() -> None:
     assert both.run(UNLOCK, keys[:1], [b"one"]) == 1
     both.command("SET", "fence", "1800000000000000")
     assert both.run(LOCK, keys, [b"two", 500]) == 1_800_000_000_000_001
+    # Asked again by a client that lost the reply.
+    assert both.run(LOCK, keys, [b"two", 500]) == 1_800_000_000_000_002
     both.command("PERSIST", "lock")
     assert both.run(LOCK, keys, [b"one", 500]) == 0

@@ -1,15 +1,20 @@
--- Put ARGV[3], ARGV[4] and so on at KEYS, for ARGV[2] milliseconds (0: for ever), each where the
--- fill lease with the token ARGV[1] is still there. Gives how many: where it is gone, somebody
+-- End the fill leases with the token ARGV[1] at KEYS, where they are still there. For each key
+-- there are two more arguments: the milliseconds for which the value is kept (0: for ever, -1:
+-- there is none, and the key goes), and the value. Gives 1 or 0 for each: where the lease is gone,
 -- wrote or deleted meanwhile.
-local filled = 0
+local filled = {}
 for index, key in ipairs(KEYS) do
+    filled[index] = 0
     if redis.call("GETRANGE", key, 0, 16) == "l" .. ARGV[1] then
-        if ARGV[2] == "0" then
-            redis.call("SET", key, ARGV[index + 2])
+        local ttl_ms, value = ARGV[2 * index], ARGV[2 * index + 1]
+        if ttl_ms == "-1" then
+            redis.call("DEL", key)
+        elseif ttl_ms == "0" then
+            redis.call("SET", key, value)
         else
-            redis.call("SET", key, ARGV[index + 2], "PX", ARGV[2])
+            redis.call("SET", key, value, "PX", ttl_ms)
         end
-        filled = filled + 1
+        filled[index] = 1
     end
 end
 return filled
