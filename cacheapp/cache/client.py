@@ -124,8 +124,8 @@ class CacheClient(DefaultClient):
                 if client is not None:
                     await client.aclose()
 
-    # What stands under one key is bound to it, and covered by the policy over outages, in the
-    # backend: one implementation, whichever way it is reached.
+    # What stands under one key is bound to it, covered by the policy over outages and announced to
+    # near caches, in the backend: one implementation, whichever way it is reached.
     add = _of_backend("add")
     clear = _of_backend("clear")
     decr = _of_backend("decr")
@@ -145,8 +145,11 @@ class CacheClient(DefaultClient):
     pexpire = _of_backend("pexpire")
     pexpire_at = _of_backend("pexpire_at")
     pttl = _of_backend("pttl")
+    sdiffstore = _of_backend("sdiffstore")
     set = _of_backend("set")
     set_many = _of_backend("set_many")
+    sinterstore = _of_backend("sinterstore")
+    sunionstore = _of_backend("sunionstore")
     touch = _of_backend("touch")
     ttl = _of_backend("ttl")
 

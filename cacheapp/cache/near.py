@@ -260,3 +260,33 @@ def announce_prefix(cache: CacheBackend, prefix: bytes) -> Steps[None]:
     """Steps: say, where writes are announced, that all keys with ``prefix`` may be gone."""
     if cache.near is not None:
         yield Write(lambda client: None, prefix_message(prefix))
+
+
+def announced_to(cache: CacheBackend, prefix: str, steps: Steps[Any]) -> Steps[Any]:
+    """Steps: run ``steps``, and say what they write to aliases of another KEY_PREFIX as well.
+
+    A stream of theirs that is missing has no reader, or one that notices. Nothing of it where a
+    Channels layer carries the messages.
+    """
+    if cache.near is None or cache.near.bus.carrier is not None:
+        return (yield from steps)
+    other = Bus(prefix, cache.near.copies)
+
+    def both(write: Write) -> Write:
+        def request(client: Any) -> None:
+            write.request(client)
+            client.execute_command(*other.announcement(write.message))
+
+        return Write(request, write.message)
+
+    reply: Any = None
+    try:
+        while True:
+            request = steps.send(reply)
+            if request.__class__ is Write:
+                replies = yield both(request)
+                reply = replies[0] if isinstance(replies, list) else None
+            else:
+                reply = yield request
+    except StopIteration as stop:
+        return stop.value

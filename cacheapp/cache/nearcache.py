@@ -2,7 +2,9 @@
 
 A copy is served while two clocks allow it: its own deadline (the key's on the server, ``ttl`` at
 the most) and the lease, which the listener renews and which covers all copies at once. A hit takes
-no lock and moves nothing: it marks the copy as used, and eviction gives those a second round.
+no lock and moves nothing: it marks the copy as used, and eviction gives those a second round. The
+lease is looked at before the copy is looked for: the other way round, a listener that comes back
+from a long outage could drop the copy that was just found, and renew the lease, in between.
 
 The fill race is closed by marks. A fill says which key it is going to ask for; an invalidation that
 comes before its answer takes the mark away, and what has lost its mark is not kept.
@@ -75,17 +77,20 @@ class NearCache:
         self.size_bytes = 0
         self.fills = self.flushes = self.drops = self.evictions = 0
         self._filling: dict[bytes, Mark] = {}
-        self._lock = threading.Lock()
+        # Reentrant: what a cancelled task left behind may be collected, and so be ended, by any
+        # allocation under it.
+        self._lock = threading.RLock()
 
     def reader(self, fill: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         """Return ``fetch(name)``: the bytes of a good copy, or what ``fill(name)`` returns."""
         find, clock = self.copies.get, self._clock
 
         def fetch(name: bytes) -> Any:
+            until = self.until
             copy = find(name)
             if copy is not None:
                 now = clock()
-                if now < self.until and now < copy.deadline:
+                if now < until and now < copy.deadline:
                     copy.used = True
                     return copy.raw
             return fill(name)
@@ -94,10 +99,11 @@ class NearCache:
 
     def peek(self, name: bytes) -> bytes | None:
         """Return the bytes of a good copy, or None."""
+        until = self.until
         copy = self.copies.get(name)
         if copy is not None:
             now = self._clock()
-            if now < self.until and now < copy.deadline:
+            if now < until and now < copy.deadline:
                 copy.used = True
                 return copy.raw
         return None
@@ -135,7 +141,9 @@ class NearCache:
             if raw is None or ttl_ms == -2 or size * LARGEST_SHARE > self.max_bytes:
                 return
             self._remove(name)
-            while self.size_bytes + size > self.max_bytes or len(self.copies) >= self.max_entries:
+            while self.copies and (
+                self.size_bytes + size > self.max_bytes or len(self.copies) >= self.max_entries
+            ):
                 self._evict()
             self.copies[name] = Copy(raw, mark.began + life_s)
             self.size_bytes += size
@@ -178,7 +186,7 @@ class NearCache:
 
     def reset(self) -> None:
         """Be empty and without a lease, with a lock that nobody holds: for the child of a fork."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.until = -inf
         self.flush()
 

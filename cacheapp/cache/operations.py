@@ -23,7 +23,7 @@ from cacheapp.cache import tags as tagging
 from cacheapp.cache.errors import ContentionError
 from cacheapp.cache.keys import encode_key, escape_glob, literal_head
 from cacheapp.cache.leases import BURY
-from cacheapp.cache.near import announce_prefix
+from cacheapp.cache.near import announce_prefix, announced_to
 from cacheapp.cache.scripts import INCR, MOVE, REPLACE
 from cacheapp.cache.serializers import MISSING
 from cacheapp.cache.steps import Steps, run_script
@@ -325,7 +325,10 @@ def delete_pattern(
     In batches of about ``itersize`` keys, each one SCAN and one UNLINK.
     """
     stored = cache.search_pattern(pattern, version, prefix)
-    return (yield from _unlink_matching(cache, stored, itersize or cache.scan_count, None))
+    steps = _unlink_matching(cache, stored, itersize or cache.scan_count, None)
+    if prefix is None or prefix == cache.key_prefix:
+        return (yield from steps)
+    return (yield from announced_to(cache, prefix, steps))
 
 
 def invalidate_prefix(cache: CacheBackend, prefix: str, version: Any = None) -> Steps[int]:

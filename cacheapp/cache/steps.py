@@ -3,7 +3,8 @@
 An operation is a generator. It yields a request, a function of a redis-py client, and gets the
 reply sent back; it returns the operation's result. On ``redis.Redis`` a request returns the
 reply, on ``redis.asyncio.Redis`` something to await, and that is all in which ``drive`` and
-``adrive`` differ. Errors are thrown into the generator where the request stands.
+``adrive`` differ. Errors of the server are thrown into the generator where the request stands;
+whatever else ends the wait (a cancellation, a timeout around it) closes the generator.
 
 ``twins`` makes a backend's method and its ``a``-twin out of one operation.
 """
@@ -39,6 +40,10 @@ def drive(steps: Steps[T], client: Any) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    except BaseException:
+        # At once, and not when its traceback is forgotten: a write has to end its own copies.
+        steps.close()
+        raise
 
 
 async def adrive(steps: Steps[T], client: Any) -> T:
@@ -55,6 +60,9 @@ async def adrive(steps: Steps[T], client: Any) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    except BaseException:
+        steps.close()  # see drive()
+        raise
 
 
 def twins(

@@ -217,8 +217,13 @@ def transact(client: Any, commands: Commands) -> Any:
     if isinstance(client, PIPELINES):
         for command in commands:
             client.execute_command(*command)
-        return [client] * len(commands)
+        queued = [client] * len(commands)
+        return _ready(queued) if isinstance(client, redis.asyncio.client.Pipeline) else queued
     return ByteCommands.transact(client, commands)
+
+
+async def _ready(replies: list[Any]) -> list[Any]:
+    return replies
 
 
 def together(client: Any, commands: Commands) -> Any:

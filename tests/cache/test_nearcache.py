@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -199,3 +201,36 @@ def test_a_reset_is_empty_and_without_a_lease() -> None:
     assert not near.copies
     assert not near.is_good
     near.drop([b"key"])
+
+
+@pytest.mark.parametrize("look", ["peek", "fetch"])
+def test_a_copy_that_is_dropped_while_it_is_looked_at_is_not_served(look: str) -> None:
+    """The lease is over, and the listener comes back right between finding and judging a copy."""
+    near = Near()
+    near.put(b"key", b"overwritten long ago")
+    near.renew(near.now)
+
+    def clock() -> float:
+        near.drop([b"key"])
+        near.renew(near.now + 2)
+        return near.now
+
+    near._clock = clock
+    assert {"peek": near.peek, "fetch": near.reader(lambda name: None)}[look](b"key") is None
+
+
+def test_what_is_collected_under_the_lock_can_still_end_a_fill() -> None:
+    """A fill of a cancelled task may be ended by the garbage collector, at any allocation."""
+    near = Near()
+    mark = near.begin(b"key")
+    assert mark is not None
+
+    def names() -> Iterator[bytes]:
+        near.abandon(b"key", mark)
+        near.drop([b"other"])
+        yield b"key"
+
+    thread = threading.Thread(target=lambda: near.drop(names()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()

@@ -79,3 +79,29 @@ def test_a_script_is_sent_whole_where_the_server_lacks_it(kind: type[Client]) ->
     result, asked = run(run_script(script, [b"key"], [1]), kind, NoScriptError("NOSCRIPT"), 5)
     assert result == 5
     assert asked[1] == (script.text, 1, b"key", 1)
+
+
+class Interrupted(BaseException):
+    """Neither an error of the server nor one of the program's: a signal, a cancellation."""
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("error", [Interrupted, TimeoutError])
+def test_what_ends_the_wait_ends_the_operation_at_once(
+    kind: type[Client], error: type[BaseException]
+) -> None:
+    ended = []
+
+    def waiting() -> Steps[None]:
+        try:
+            yield interrupt
+        finally:
+            ended.append(True)
+
+    def interrupt(client: Any) -> Any:
+        raise error
+
+    # The exception, whose traceback would keep the generator alive, is held all the time.
+    with pytest.raises(error) as held:
+        run(waiting(), kind)
+    assert ended == [True], held

@@ -6,7 +6,6 @@ On memory:// an alias has no near cache, so there the bus and a listener are put
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,22 +20,10 @@ from cacheapp.cache.steps import adrive, drive
 from cacheapp.invalidation.bus import Bus, Write
 from cacheapp.invalidation.listener import Listener
 from cacheapp.invalidation.protocol import prefix_message
-from tests.cache.aliases import MakeCache, maker
+from tests.cache.aliases import maker
 from tests.contract.conftest import Server
+from tests.contract.nearcaches import BOUND_S, copy, kept, settle, two_processes, until
 from tests.redis_server import RedisServer
-
-LOOKS_MAX = 2_000
-BOUND_S = 1.0
-
-
-def until(what: Callable[[], Any]) -> None:
-    """Return when `what()` is true; AssertionError if that does not come."""
-    pause = threading.Event()
-    for _ in range(LOOKS_MAX):
-        if what():
-            return
-        pause.wait(0.002)
-    raise AssertionError("it did not come")
 
 
 class Process:
@@ -258,42 +245,8 @@ def test_a_dead_thread_is_replaced_by_the_next_read(processes: list[Process]) ->
 @pytest.fixture
 def pair(redis_server: RedisServer, settings: Any) -> Iterator[list[Any]]:
     """Two aliases of the same keys, each with a near cache of its own, as two processes have."""
-    make: MakeCache = maker(settings)
-    found = [
-        make(
-            redis_server.url(),
-            alias,
-            # Pickles are signed for one alias; in two processes it would be the same one.
-            {"NEAR_CACHE": {"bound": BOUND_S, "ttl": 60 + number}, "SERIALIZER": "json"},
-            KEY_PREFIX="p",
-        )
-        for number, alias in enumerate(("one", "two"))
-    ]
-    for cache in found:
-        cache.get("start")
-        until(lambda cache=cache: cache.near.copies.is_good)
-    yield found
-    for cache in found:
-        cache.near.listener.stop()
-
-
-def settle(one: Any, two: Any) -> None:
-    """Return when `two` has heard all that `one` wrote so far."""
-    name, copies = two.storage_key("marker"), two.near.copies
-    mark = copies.begin(name)
-    copies.keep(name, mark, b"1", -1)
-    one.delete("marker")
-    until(lambda: name not in copies.copies)
-
-
-def copy(one: Any, two: Any, *keys: str) -> None:
-    """Give `two` copies of what `one` wrote, which no late message takes away again."""
-    settle(one, two)
-    until(lambda: two.get_many(keys) and set(keys) <= set(kept(two)))
-
-
-def kept(cache: Any) -> list[str]:
-    return [cache.reverse_key(name) for name in cache.near.copies.copies]
+    with two_processes(redis_server, settings) as found:
+        yield found
 
 
 def test_a_killed_connection_replays(pair: list[Any]) -> None:
@@ -336,70 +289,6 @@ def test_a_copy_ends_with_its_key(pair: list[Any]) -> None:
     until(lambda: two.get("a") is None)
 
 
-WRITES: list[tuple[str, Callable[[Any], Any]]] = [
-    ("set", lambda cache: cache.set("a", "new")),
-    ("set with nx", lambda cache: cache.set("a", "new", nx=True)),
-    ("set that deletes", lambda cache: cache.set("a", "new", 0)),
-    ("add", lambda cache: cache.add("a", "new")),
-    ("delete", lambda cache: cache.delete("a")),
-    ("set_many", lambda cache: cache.set_many({"a": 1, "b": 2})),
-    ("set_many that deletes", lambda cache: cache.set_many({"a": 1, "b": 2}, 0)),
-    ("delete_many", lambda cache: cache.delete_many(["a", "b"])),
-    ("touch", lambda cache: cache.touch("a", 5)),
-    ("touch for ever", lambda cache: cache.touch("a", None)),
-    ("expire", lambda cache: cache.expire("a", 5)),
-    ("pexpire", lambda cache: cache.pexpire("a", 5000)),
-    ("expire_at", lambda cache: cache.expire_at("a", 9_999_999_999)),
-    ("pexpire_at", lambda cache: cache.pexpire_at("a", 9_999_999_999_000)),
-    ("persist", lambda cache: cache.persist("a")),
-    ("incr", lambda cache: cache.incr("a")),
-    ("incr of a float", lambda cache: cache.incr("a", 1.5)),
-    ("decr", lambda cache: cache.decr("a")),
-    ("incr_version", lambda cache: cache.incr_version("a")),
-    ("clear", lambda cache: cache.clear()),
-    ("delete_pattern", lambda cache: cache.delete_pattern("a*")),
-    ("sunionstore", lambda cache: cache.sunionstore("a", "nothing")),
-    ("sinterstore", lambda cache: cache.sinterstore("a", "nothing")),
-    ("sdiffstore", lambda cache: cache.sdiffstore("a", "nothing")),
-    ("client.delete", lambda cache: cache.client.delete("a")),
-    ("client.expire_at", lambda cache: cache.client.expire_at("a", 9_999_999_999)),
-]
-
-
-@pytest.mark.parametrize("write", [write for _, write in WRITES], ids=[name for name, _ in WRITES])
-def test_every_write_is_announced(pair: list[Any], write: Callable[[Any], Any]) -> None:
-    one, two = pair
-    one.set("a", 1, 100)
-    copy(one, two, "a")
-    copy(one, one, "a")
-    write(one)
-    assert "a" not in kept(one)
-    until(lambda: "a" not in kept(two))
-    assert two.get("a") == one.get("a")
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda cache: cache.aset("a", "new"),
-        lambda cache: cache.aadd("a", "new"),
-        lambda cache: cache.adelete("a"),
-        lambda cache: cache.aset_many({"a": 1}),
-        lambda cache: cache.atouch("a", None),
-        lambda cache: cache.aincr("a"),
-        lambda cache: cache.aincr("a", 1.5),
-        lambda cache: cache.aincr_version("a"),
-        lambda cache: cache.aclear(),
-    ],
-)
-def test_every_async_write_is_announced(pair: list[Any], write: Callable[[Any], Any]) -> None:
-    one, two = pair
-    one.set("a", 1, 100)
-    copy(one, two, "a")
-    asyncio.run(write(one))
-    until(lambda: "a" not in kept(two))
-
-
 def test_a_key_that_the_server_evicted_is_cleared_too(pair: list[Any]) -> None:
     one, two = pair
     one.set("a", 1)
@@ -434,6 +323,23 @@ def test_a_caller_s_pipeline_takes_the_announcement_too(pair: list[Any]) -> None
     assert pipeline.execute()[0]
     until(lambda: kept(two) == [])
     assert two.get("a") == 2
+
+
+def test_a_caller_s_async_pipeline_takes_the_announcement_too(pair: list[Any]) -> None:
+    one, two = pair
+    one.set_many({"a": 1, "b": 1})
+    copy(one, two, "a", "b")
+
+    async def write() -> list[Any]:
+        pipeline = one.client.get_async_client().pipeline(transaction=True)
+        await one.aset("a", 2, client=pipeline)
+        await one.adelete("b", client=pipeline)
+        return list(await pipeline.execute())
+
+    replies = asyncio.run(write())
+    assert replies[::2] == [True, 1]
+    until(lambda: kept(two) == [])
+    assert two.get_many(["a", "b"]) == {"a": 2}
 
 
 @pytest.mark.parametrize("key", ["django.contrib.sessions.cachexyz", "throttle_anon_1", "rl:x"])
