@@ -104,6 +104,8 @@ class RedisBackend(RedisCache):
         self.codec = self.state.codec
         self._outages = self.state.outages
         self.near = self.state.near
+        if self.near is not None and not self._has_plain_keys:
+            self.near.has_own_keys()
         if self.codec.has_inline_str:
             self._str_tag = STR_TAG
 

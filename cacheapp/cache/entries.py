@@ -90,6 +90,14 @@ def unpack(raw: bytes) -> Wrapped | None:
     return Wrapped(inner, stale_ms, cost_s, tags)
 
 
+def stale_ms_of(raw: bytes) -> int:
+    """Return the stale time of stored bytes; 0 for what has none."""
+    if raw[:1] != VALUE or len(raw) < _HEAD_SIZE:
+        return 0
+    stale_ms: int = _HEAD.unpack_from(raw, 1)[0]
+    return stale_ms
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A fill lease as found at a key, whose PTTL tells how much of it is left.

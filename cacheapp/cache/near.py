@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from cacheapp.cache.entries import FILL, WRITE
+from cacheapp.cache.entries import FILL, WRITE, stale_ms_of
 from cacheapp.cache.nearcache import Mark, NearCache
 from cacheapp.cache.steps import Steps
 from cacheapp.invalidation.bus import Bus, Write, together
@@ -104,11 +104,14 @@ def _wrong(name: str, value: Any, hint: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(f"OPTIONS['NEAR_CACHE'][{name!r}] is {value!r}: give {hint}")
 
 
-def _excluder(exclude: Sequence[str], prefix: str, key_function: Any) -> Callable[[bytes], bool]:
-    """Return the test of storage keys for those that are never kept."""
+def _excluder(exclude: Sequence[str], prefix: str, *, plain: bool) -> Callable[[bytes], bool]:
+    """Return the test of storage keys for those that are never kept.
+
+    ``plain`` says that Django's own function makes them. Elsewhere nobody knows where in a name
+    the key stands.
+    """
     heads = tuple(head.encode() for head in (*NEVER, *exclude))
-    if key_function is not None:
-        # Where the key stands in the name is the function's affair.
+    if not plain:
         return lambda name: any(head in name for head in heads)
     start = len(prefix.encode()) + 1
 
@@ -127,11 +130,15 @@ class Near:
             max_bytes=options.max_bytes,
             max_entries=options.max_entries,
             ttl_s=options.ttl_s,
-            is_excluded=_excluder(options.exclude, prefix, key_function),
+            is_excluded=_excluder(options.exclude, prefix, plain=key_function is None),
         )
         self.bus = Bus(prefix, self.copies)
-        self.listener: Any = None
-        if options.channel_layer is not None:
+        self._connect: Callable[[], Any] | None = None
+        self.listener: Any
+        if options.channel_layer is None:
+            # One, made here: threads may use the alias for the first time together.
+            self.listener = Listener(self.bus, self.copies, options.bound_s, self._connected)
+        else:
             # channels is imported only where a layer of it is to be used.
             from cacheapp.invalidation.carrier import LayerCarrier
 
@@ -140,12 +147,17 @@ class Near:
             )
 
     def opened(self, client: Any) -> None:
-        """Learn how to reach the server: from the CacheClient of the first backend."""
+        """Learn how to reach the server: from the CacheClient of a backend."""
         self.bus.primary = lambda: client.get_client(write=True)
-        if self.listener is None:
-            self.listener = Listener(
-                self.bus, self.copies, self.options.bound_s, lambda: client.connect(0)
-            )
+        self._connect = lambda: client.connect(0)
+
+    def has_own_keys(self) -> None:
+        """Learn that the backend's class makes keys in its own way."""
+        self.copies.is_excluded = _excluder(self.options.exclude, "", plain=False)
+
+    def _connected(self) -> Any:
+        assert self._connect is not None  # who reads has opened a backend
+        return self._connect()
 
     def correct(self, names: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Drop those of this process's copies that are not what the server just said."""
@@ -158,7 +170,7 @@ class Near:
     def begin(self, name: bytes) -> Any:
         """Begin a fill: its mark, or None where the answer is not to be kept."""
         if not self.copies.is_good:
-            if self.options.max_entries and self.listener is not None:
+            if self.options.max_entries:
                 self.listener.wake()
             return None
         return self.copies.begin(name)
@@ -215,8 +227,9 @@ class Near:
                     self.copies.abandon(name, mark)
 
     def _keep(self, name: bytes, mark: Mark, raw: bytes | None, ttl_ms: int) -> None:
-        # A lease is about to be overwritten, and what is inside it counts by the server's time.
-        if raw is None or raw[:1] not in (FILL, WRITE):
+        # A lease is about to be overwritten, and what is inside it counts by the server's time. So
+        # does a value with a stale time, which is fresh for as long as the key's PTTL says.
+        if raw is None or (raw[:1] not in (FILL, WRITE) and not stale_ms_of(raw)):
             self.copies.keep(name, mark, raw, ttl_ms)
 
     def fill(self, name: bytes) -> Steps[Any]:

@@ -68,7 +68,7 @@ class NearCache:
         self.max_bytes = max_bytes
         self.max_entries = max_entries
         self._ttl_s = inf if ttl_s is None else ttl_s
-        self._is_excluded = is_excluded
+        self.is_excluded = is_excluded
         self._clock = clock
         #: Read without the lock; always the same object.
         self.copies: OrderedDict[bytes, Copy] = OrderedDict()
@@ -120,7 +120,7 @@ class NearCache:
 
         To be called before the request is sent, and followed by ``keep`` or ``abandon``.
         """
-        if not self.max_entries or self._is_excluded(name):
+        if not self.max_entries or self.is_excluded(name):
             return None
         mark = Mark(self._clock())
         with self._lock:

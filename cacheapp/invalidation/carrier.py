@@ -16,14 +16,14 @@ import contextlib
 import hashlib
 import logging
 import threading
-from math import inf
 from time import monotonic
 from typing import Any, Final
 
 from channels.layers import get_channel_layer
 
-from cacheapp.invalidation.listener import BEATS, REVIVAL_S, register
+from cacheapp.invalidation.listener import BEATS
 from cacheapp.invalidation.protocol import Message, apply, prefix_message
+from cacheapp.invalidation.revived import Revived
 
 logger = logging.getLogger("cacheapp.invalidation")
 
@@ -39,53 +39,19 @@ def group_of(prefix: str) -> str:
     return f"cacheapp.near.{hashlib.sha256(prefix.encode()).hexdigest()[:32]}"
 
 
-class LayerCarrier:
-    """Sends and hears the messages of one alias; has the methods of a ``Listener``."""
+class LayerCarrier(Revived):
+    """Sends and hears the messages of one alias, in a ``Listener``'s place."""
 
     def __init__(self, layer: str, prefix: str, near: Any, bound_s: float) -> None:
         self._layer = layer
         self._group = group_of(prefix)
-        self._near = near
         self._bound_s = bound_s
-        self._begin()
-        register(self)
+        super().__init__("cacheapp-carrier", near)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._revive_at = -inf
+        super()._begin()
         self._waiting: list[Message] = []
         self._wakeup: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def wake(self) -> None:
-        """See that the thread runs."""
-        if self.is_alive or monotonic() < self._revive_at:
-            return
-        with self._lock:
-            if not self.is_alive:
-                self._revive_at = monotonic() + REVIVAL_S
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._stopping,), name="cacheapp-carrier", daemon=True
-                )
-                self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread within a ping. The next use starts another."""
-        with self._lock:
-            self._stopping.set()
-            self._stopping, self._thread, self._revive_at = threading.Event(), None, -inf
-        self._near.renew(-inf)
-
-    def forked(self) -> None:
-        """Be as new, in the child of a fork."""
-        self._near.reset()
-        self._begin()
 
     def send(self, message: Message) -> None:
         """Have the thread send a message; from any thread, without waiting."""
@@ -101,7 +67,8 @@ class LayerCarrier:
 
     # In the thread
 
-    def _run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: threading.Event) -> None:
+        """See Revived. It ends within a ping."""
         while not stopping.is_set():
             try:
                 asyncio.run(self._carry(stopping))
@@ -138,9 +105,9 @@ class LayerCarrier:
     async def _hear(self, layer: Any, channel: str) -> None:
         while True:
             heard = await layer.receive(channel)
+            apply([part.encode("latin-1") for part in heard.get("said", ())], self._near)
             if heard.get("from") == channel and heard.get("at"):
                 self._near.renew(heard["at"] + self._bound_s)
-            apply([part.encode("latin-1") for part in heard.get("said", ())], self._near)
 
     async def _say(
         self, layer: Any, channel: str, sending: asyncio.Event, stopping: threading.Event

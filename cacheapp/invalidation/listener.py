@@ -4,9 +4,7 @@ It waits in a blocking XREAD on a connection of its own, and a few times within 
 stamp of the stream (``heartbeat``), by which the lease is renewed. Every error becomes a new
 connection, and whatever cannot be proven to be complete a flush: see ``protocol``.
 
-It is started by the first read that finds no lease, so never at import and never in a process that
-only writes; a thread that died is started again in the same way. The child of a fork has no thread
-and begins with an empty near cache.
+When the thread starts, and what a fork makes of it, is said in ``revived``.
 
 Left out on purpose: one thread for several servers, where a dead one would hold up the others.
 """
@@ -14,24 +12,21 @@ Left out on purpose: one thread for several servers, where a dead one would hold
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from time import monotonic
 from typing import Any, Final
 
-from django.core.signals import setting_changed
-from django.dispatch import receiver
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 from cacheapp.clients.bytelevel import Commands
 from cacheapp.clients.several import transaction_replies
 from cacheapp.invalidation.bus import Bus
 from cacheapp.invalidation.protocol import SERIES, Follower, Stamp, sequence_of
+from cacheapp.invalidation.revived import Revived
 
 logger = logging.getLogger("cacheapp.invalidation")
 
@@ -44,66 +39,28 @@ BATCH: Final = 1000
 PACE_S: Final = 0.001
 #: Seconds between attempts to connect: the first, and the longest.
 PAUSE_S: Final = (0.02, 1.0)
-#: Seconds before a thread that died is replaced.
-REVIVAL_S: Final = 0.5
 
 Connect = Callable[[], Any]
 
 
-class Listener:
+class Listener(Revived):
     """Keeps the near cache of one alias. ``connect()`` gives a client with a pool of its own."""
 
     def __init__(self, bus: Bus, near: Any, bound_s: float, connect: Connect) -> None:
         self._bus = bus
-        self._near = near
         self._bound_s = bound_s
         self._connect = connect
-        self._begin()
-        register(self)
+        super().__init__("cacheapp-near-cache", near)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._revive_at = -inf
+        super()._begin()
         #: How often it connected, for whoever watches over it.
         self.connections = 0
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def wake(self) -> None:
-        """See that the thread runs; to be called by a read that found no lease."""
-        if self.is_alive or monotonic() < self._revive_at:
-            return
-        with self._lock:
-            if not self.is_alive:
-                self._revive_at = monotonic() + REVIVAL_S
-                self._thread = threading.Thread(
-                    target=self._run,
-                    args=(self._stopping,),
-                    name="cacheapp-near-cache",
-                    daemon=True,
-                )
-                self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread within a heartbeat. The next read that finds no lease starts another."""
-        with self._lock:
-            self._stopping.set()
-            self._stopping, self._thread, self._revive_at = threading.Event(), None, -inf
-        self._near.renew(-inf)
-
-    def forked(self) -> None:
-        """Be as new, in the child of a fork."""
-        self._near.reset()
-        self._begin()
-
     # In the thread
 
-    def _run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: threading.Event) -> None:
+        """See Revived. It ends within a heartbeat."""
         follower = Follower(self._near, self._bound_s)
         pause_s = PAUSE_S[0]
         connection: Any = None
@@ -149,7 +106,7 @@ class Listener:
             info = ask(connection, "INFO", "server")
         except ResponseError:
             info = b""  # not permitted: each connection counts as another server's
-        follower.connected(run_id_of(info))
+        follower.connected(field_of(info, b"run_id"))
 
     def _follow(self, connection: Any, follower: Follower) -> Iterator[bool]:
         """Heartbeats and messages in turn; each step says whether there were messages."""
@@ -184,25 +141,32 @@ def ask(connection: Any, *command: Any) -> Any:
     return connection.read_response()
 
 
-def run_id_of(info: bytes) -> bytes | None:
-    """Return the run id in the reply to INFO, None if it is not there."""
-    for line in info.splitlines():
-        if line.startswith(b"run_id:"):
-            return line[7:]
+def field_of(info: Any, name: bytes) -> bytes | None:
+    """Return a field of INFO's reply, None if it is not there or INFO was refused."""
+    for line in info.splitlines() if isinstance(info, bytes) else ():
+        if line.startswith(name + b":"):
+            return bytes(line[len(name) + 1 :])
     return None
 
 
 def heartbeat(connection: Any, bus: Bus) -> Stamp:
-    """Ask for a stamp of the stream.
+    """Ask for a stamp of the stream. Raises ReadOnlyError where the server is a replica.
 
     The epoch comes first: where somebody mends the stream in between, the next stamp shows it. Not
     in a MULTI, in which a server that is out of memory takes nothing.
+
+    A server that became a replica has its data, and the stream, from another one, however late; it
+    keeps its run id and may keep our connection. When it is a primary again its history has
+    another id, and its stream may have given our numbers anew: so that id is a part of the epoch.
     """
-    commands = [("GET", bus.epoch), ("XINFO", "STREAM", bus.stream)]
-    epoch, about = exchange(connection, commands)
-    if isinstance(epoch, Exception):
-        epoch = None  # of another type: whoever mends the stream sets it anew
-    return Stamp(top_of(about), epoch)
+    commands = [("GET", bus.epoch), ("XINFO", "STREAM", bus.stream), ("INFO", "replication")]
+    epoch, about, info = exchange(connection, commands)
+    if field_of(info, b"role") == b"slave":
+        raise ReadOnlyError("the server is a replica")
+    if not isinstance(epoch, bytes):
+        epoch = b""  # missing, or of another type: whoever mends the stream sets it anew
+    history = field_of(info, b"master_replid") or b""
+    return Stamp(top_of(about), b"%b %b" % (epoch, history))
 
 
 def top_of(about: Any) -> int | None:
@@ -253,26 +217,3 @@ def read(
         connection, "XREAD", "COUNT", BATCH, *block, "STREAMS", stream, b"%d-%d" % (SERIES, last)
     )
     return reply[0][1] if reply else []
-
-
-_listeners: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-def register(listener: Any) -> None:
-    """Have ``forked()`` called in the child of a fork, and ``stop()`` when CACHES changes."""
-    _listeners.add(listener)
-
-
-def _after_fork() -> None:
-    for listener in list(_listeners):
-        listener.forked()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
-@receiver(setting_changed, dispatch_uid="cacheapp.invalidation.listener")
-def _stop_all(*, setting: str, **_: Any) -> None:
-    if setting == "CACHES":
-        for listener in list(_listeners):
-            listener.stop()

@@ -102,7 +102,8 @@ class Stamp:
     """The state of a stream at one moment of its server.
 
     ``top`` is the last sequence number given, None for a stream that is missing or not good;
-    ``epoch`` the value that a writer changes whose message could not be added.
+    ``epoch`` the value that a writer changes whose message could not be added, and the name of the
+    server's history, which changes where another server's data took its place.
     """
 
     top: int | None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import ResponseError
 
+from cacheapp.cache.backend import CacheBackend
 from cacheapp.cache.near import DEFAULTS, Near, NearOptions
 from cacheapp.cache.steps import drive
 from tests.cache.aliases import MakeCache
@@ -56,11 +58,25 @@ def test_with_a_key_function_a_key_is_excluded_wherever_it_stands() -> None:
     assert near.copies.begin(b"1/x") is not None
 
 
+class OwnKeys(CacheBackend):
+    """Makes keys as a project may."""
+
+    def make_key(self, key: Any, version: Any = None) -> str:
+        return f"{key}|{self.key_prefix}"
+
+
+def test_with_a_class_that_makes_keys_too(settings: Any) -> None:
+    written = {"LOCATION": "redis://127.0.0.1:1/0", "OPTIONS": {"NEAR_CACHE": {}}}
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.OwnKeys", **written}}
+    near: Any = caches["default"].near  # type: ignore[attr-defined]
+    assert near.copies.begin(b"django.contrib.sessions.cachexyz|") is None
+    assert near.copies.begin(b"x|") is not None
+
+
 def test_a_cache_of_no_entries_starts_no_listener() -> None:
     near = near_of(max_entries=0)
     near.opened(object())
     assert near.begin(b"p:1:a") is None
-    assert near.listener is not None
     assert not near.listener.is_alive
 
 

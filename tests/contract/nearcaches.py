@@ -1,4 +1,4 @@
-"""Two near caches of one redis-server in this process, as two processes have them."""
+"""Near caches of one server in this process, as several processes have them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cacheapp.cache.nearcache import NearCache
+from cacheapp.cache.steps import drive
+from cacheapp.invalidation.bus import Bus, Write
+from cacheapp.invalidation.listener import Listener
 from tests.cache.aliases import MakeCache, maker
 from tests.redis_server import RedisServer
 
-LOOKS_MAX = 2_000
+LOOKS_MAX = 10_000
 BOUND_S = 1.0
 
 
@@ -22,6 +26,40 @@ def until(what: Callable[[], Any]) -> None:
             return
         pause.wait(0.002)
     raise AssertionError("it did not come")
+
+
+class Process:
+    """What one process has of an alias: near cache, bus, listener."""
+
+    def __init__(self, make_client: Callable[[], Any]) -> None:
+        self.copies = NearCache(max_bytes=10**6, max_entries=1000, ttl_s=60.0)
+        self.bus = Bus("p", self.copies)
+        self.client = make_client()
+        self.listener = Listener(self.bus, self.copies, BOUND_S, make_client)
+
+    def start(self) -> None:
+        """Return when there is a lease."""
+        self.listener.wake()
+        until(lambda: self.copies.is_good)
+
+    def stop(self) -> None:
+        """End the thread."""
+        thread = self.listener._thread
+        self.listener.stop()
+        if thread is not None:
+            thread.join(10)
+
+    def put(self, name: bytes) -> None:
+        """Keep a copy."""
+        mark = self.copies.begin(name)
+        assert mark is not None
+        self.copies.keep(name, mark, b"value", -1)
+
+    def write(self, *names: bytes) -> Any:
+        """Delete and announce."""
+        return drive(
+            self.bus.write(Write.to(names, lambda client: client.delete(*names))), self.client
+        )
 
 
 @contextmanager

@@ -15,53 +15,24 @@ from django.db import transaction
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
 
 from cacheapp.cache.near import Near, NearOptions
-from cacheapp.cache.nearcache import NearCache
 from cacheapp.cache.steps import adrive, drive
-from cacheapp.invalidation.bus import Bus, Write
-from cacheapp.invalidation.listener import Listener
+from cacheapp.invalidation.bus import Write
 from cacheapp.invalidation.protocol import prefix_message
 from tests.cache.aliases import maker
 from tests.contract.conftest import Server
-from tests.contract.nearcaches import BOUND_S, copy, kept, settle, two_processes, until
+from tests.contract.nearcaches import BOUND_S, Process, copy, kept, settle, two_processes, until
 from tests.redis_server import RedisServer
-
-
-class Process:
-    """What one process has of an alias: near cache, bus, listener."""
-
-    def __init__(self, server: Server) -> None:
-        self.copies = NearCache(max_bytes=10**6, max_entries=1000, ttl_s=60.0)
-        self.bus = Bus("p", self.copies)
-        self.client = server.client()
-        self.listener = Listener(self.bus, self.copies, BOUND_S, server.client)
-
-    def start(self) -> None:
-        self.listener.wake()
-        until(lambda: self.copies.is_good)
-
-    def put(self, name: bytes) -> None:
-        mark = self.copies.begin(name)
-        assert mark is not None
-        self.copies.keep(name, mark, b"value", -1)
-
-    def write(self, *names: bytes) -> Any:
-        return drive(
-            self.bus.write(Write.to(names, lambda client: client.delete(*names))), self.client
-        )
 
 
 @pytest.fixture
 def processes(server: Server) -> Iterator[list[Process]]:
     """Two, each with a lease."""
-    found = [Process(server) for _ in range(2)]
+    found = [Process(server.client) for _ in range(2)]
     for process in found:
         process.start()
     yield found
     for process in found:
-        thread = process.listener._thread
-        process.listener.stop()
-        if thread is not None:
-            thread.join(10)
+        process.stop()
 
 
 def test_a_write_is_heard_by_all(processes: list[Process]) -> None:
@@ -137,7 +108,7 @@ SPOILERS = [spoil_delete, spoil_rename, spoil_type, spoil_ids, spoil_all]
 
 @pytest.mark.parametrize("spoil", SPOILERS)
 def test_a_writer_mends_a_spoilt_stream(server: Server, spoil: Any) -> None:
-    writer = Process(server)  # no listener which would mend it first
+    writer = Process(server.client)  # no listener which would mend it first
     writer.write(b"a")
     spoil(writer.client, writer.bus.stream)
     before = writer.client.get(writer.bus.epoch)
@@ -475,3 +446,19 @@ def test_options_become_a_near_cache() -> None:
     assert options is not None
     near = Near(options, "p")
     assert near.copies.begin(b"p:1:a") is None
+
+
+def test_a_value_in_its_stale_time_is_a_miss_also_where_it_was_copied(pair: list[Any]) -> None:
+    """Who recomputes holds a lease at the key, whose PTTL says nothing of an old copy's."""
+    one, two = pair
+    one.get_or_set("a", lambda: "old", 0.5, stale_ttl=10)
+    settle(one, two)
+    seen = []
+
+    def compute() -> str:
+        seen.append(two.get("a"))
+        return "new"
+
+    assert two.get("a") == "old"
+    until(lambda: one.get_or_set("a", compute, 60, stale_ttl=10, wait=0) == "new")
+    assert seen == [None]

@@ -16,7 +16,7 @@ from cacheapp.invalidation.carrier import WAITING_MAX, LayerCarrier, group_of
 from cacheapp.invalidation.protocol import keys_message
 from tests.cache.aliases import MakeCache
 
-LOOKS_MAX = 3000
+LOOKS_MAX = 10_000
 
 
 def until(what: Callable[[], Any]) -> None:

@@ -1,0 +1,107 @@
+"""The thread that is started when it is needed, and again when it died."""
+
+from __future__ import annotations
+
+import threading
+from math import inf
+from typing import Any
+
+import pytest
+
+from cacheapp.invalidation import revived
+from cacheapp.invalidation.revived import REVIVAL_S, Revived
+
+
+class Near:
+    """Notes what is done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+
+    def renew(self, until: float) -> None:
+        self.done.append(until)
+
+    def reset(self) -> None:
+        self.done.append("reset")
+
+
+class Waiting(Revived):
+    """Waits until it is stopped, or told to die."""
+
+    def __init__(self, near: Near) -> None:
+        self.runs = 0
+        self.dies = threading.Event()
+        super().__init__("waiting", near)
+
+    def run(self, stopping: threading.Event) -> None:
+        self.runs += 1
+        while not (stopping.is_set() or self.dies.is_set()):
+            self.dies.wait(0.001)
+
+    def ended(self) -> None:
+        assert self._thread is not None
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock to set."""
+    clock = [100.0]
+    monkeypatch.setattr(revived, "monotonic", lambda: clock[0])
+    return clock
+
+
+def test_many_wakes_start_one_thread(now: list[float]) -> None:
+    thread = Waiting(Near())
+    assert not thread.is_alive
+    for _ in range(3):
+        thread.wake()
+        assert thread.is_alive
+        now[0] += 10
+    thread.dies.set()
+    thread.ended()
+    assert thread.runs == 1
+
+
+def test_a_dead_one_is_replaced_after_a_while(now: list[float]) -> None:
+    thread = Waiting(Near())
+    thread.dies.set()
+    thread.wake()
+    thread.ended()
+    thread.wake()
+    assert not thread.is_alive
+    now[0] += REVIVAL_S
+    thread.wake()
+    thread.ended()
+    assert thread.runs == 2
+
+
+def test_a_stop_ends_the_lease_and_the_next_wake_begins_at_once(now: list[float]) -> None:
+    near = Near()
+    thread = Waiting(near)
+    thread.wake()
+    first: Any = thread._thread
+    thread.stop()
+    assert near.done == [-inf]
+    first.join(10)
+    assert not first.is_alive()
+    thread.wake()
+    assert thread.is_alive
+    thread.stop()
+
+
+def test_the_child_of_a_fork_begins_anew(now: list[float]) -> None:
+    near = Near()
+    thread = Waiting(near)
+    thread.wake()
+    first: Any = thread._thread
+    thread._lock.acquire()  # as another thread may have held it when the process forked
+    thread.forked()
+    assert near.done == ["reset"]
+    assert not thread.is_alive
+    thread.wake()
+    assert thread.is_alive
+    thread.dies.set()
+    thread.ended()
+    first.join(10)
