@@ -119,12 +119,21 @@ def _do_nothing() -> None:
 
 @dataclass(slots=True)
 class Member:
-    """A channel in a group: it gets the entries after ``since``, and up to ``until`` if that is."""
+    """A channel in a group: it gets the entries after ``since``, and up to ``until`` if that is.
+
+    ``away`` are the ranges ``(after, up to)`` between, of which it gets nothing: it left, and came
+    back before this process had read so far.
+    """
 
     capacity: int
     since: int
     expires: float
     until: int | None = None
+    away: tuple[tuple[int, int], ...] = ()
+
+    def is_away(self, number: int) -> bool:
+        """Whether the entry ``number`` was sent while the channel was no member."""
+        return any(after < number <= up_to for after, up_to in self.away)
 
 
 class Group:
@@ -165,20 +174,55 @@ class Group:
         self.position = number
         return True
 
+    def join(self, channel: str, number: int, capacity: int, now: float, expires: float) -> None:
+        """Make a channel a member from the entry after ``number`` on; again, until ``expires``."""
+        member = self.members.get(channel)
+        if member is None or member.expires <= now:
+            self.members[channel] = Member(capacity, number, expires)
+            return
+        member.expires, member.capacity = expires, capacity
+        until, member.until = member.until, None
+        if until is None:
+            return
+        if until <= self.position:
+            self.members[channel] = Member(capacity, number, expires)
+        elif until < number:
+            member.away += ((until, number),)
+
+    def leave(self, channel: str, number: int) -> None:
+        """End a membership after the entry ``number``; does nothing where there is none."""
+        member = self.members.get(channel)
+        if member is None:
+            return
+        if self.position >= number:
+            del self.members[channel]
+        elif member.until is None:
+            member.until = number
+
+    def is_member(self, channel: str, now: float) -> bool:
+        """Whether the channel gets what is sent to the group from now on."""
+        member = self.members.get(channel)
+        return member is not None and member.until is None and member.expires > now
+
+    def forget_expired(self, now: float) -> None:
+        """End the memberships that nobody renewed."""
+        for name in [name for name, member in self.members.items() if member.expires <= now]:
+            del self.members[name]
+
     def recipients(self, number: int, now: float) -> Iterable[tuple[str, int]]:
         """Return the channels that get the entry ``number``, each with its capacity."""
         found, ended = [], []
         for name, member in self.members.items():
             if member.expires <= now or (member.until is not None and member.until < number):
                 ended.append(name)
-            elif member.since < number:
+            elif member.since < number and not (member.away and member.is_away(number)):
                 found.append((name, member.capacity))
         for name in ended:
             del self.members[name]
         return found
 
     def publish(self, body: Any, number: int) -> None:
-        """Give a message to those who subscribed."""
+        """Give a message to those who subscribed. Raises ValueError for bytes that are none."""
         for subscription in list(self.subscriptions):
             _call(subscription.on_message, message_of(body), number)
 

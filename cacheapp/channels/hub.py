@@ -24,7 +24,6 @@ from cacheapp.channels.boxes import Boxes
 from cacheapp.channels.groups import (
     Entry,
     Group,
-    Member,
     OnGap,
     OnMessage,
     Subscription,
@@ -223,12 +222,8 @@ class ProcessHub(Hub):
         """Make a channel a member for ``group_expiry_s`` seconds, from now on."""
         with self.lock:
             group = self.groups.get(name) or self._open(name)
-            member = group.members.get(channel)
-            expires = monotonic() + group_expiry_s
-            if member is None or member.expires <= monotonic():
-                group.members[channel] = Member(capacity, group.position, expires)
-            else:
-                member.expires, member.capacity = expires, capacity
+            now = monotonic()
+            group.join(channel, group.position, capacity, now, now + group_expiry_s)
 
     def group_discard(self, name: str, channel: str) -> None:
         """End a membership, if it is one."""

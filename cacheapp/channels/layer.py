@@ -93,7 +93,7 @@ class ChannelLayer(BaseChannelLayer):
         """Take a name for this layer; again in a process that was just forked."""
         if self._remote is not None:
             capacity_of = _capacity_function(self.capacity, self.channel_capacity)
-            self._remote.use(capacity_of, self.group_expiry)
+            self._remote.use(capacity_of, self.group_expiry, self.group_history)
             self.client_prefix = self._remote.process
         else:
             assert self._local is not None

@@ -275,6 +275,9 @@ class Reader:
         for key, entries in streams:
             if key == hub.process_key:
                 actions += hub.own_entries(entries)
+                if len(entries) >= READ_COUNT:
+                    # There is more, of memberships perhaps, which come before what groups got.
+                    streams = []
         for key, entries in streams:
             group = hub.by_key.get(key)
             if group is None:

@@ -32,7 +32,6 @@ from cacheapp.channels.groups import (
     STAMP_DIGITS,
     Entry,
     Group,
-    Member,
     OnGap,
     OnMessage,
     age,
@@ -99,7 +98,10 @@ class ServerHub(Hub):
         self._fresh_full: set[str] = set()
         self._capacity_of: Callable[[str], int] = lambda _: 0
         self._group_expiry_s = 0.0
+        self._history = 0
         self._trimmed = 0
+        #: The entry of its own stream by which this process told itself of a membership.
+        self._told = 0
         #: The last entries that this process sent to its groups, until it has read them.
         self._ahead: dict[str, int] = {}
 
@@ -112,10 +114,13 @@ class ServerHub(Hub):
         if "!" not in box.name and (box.waiters or box.items):
             self.fetcher.request(box)
 
-    def use(self, capacity_of: Callable[[str], int], group_expiry_s: float) -> None:
+    def use(
+        self, capacity_of: Callable[[str], int], group_expiry_s: float, history: int
+    ) -> None:
         """Take from the layer what holds for channels that others fill or add to groups."""
         self._capacity_of = capacity_of
         self._group_expiry_s = group_expiry_s
+        self._history = history
 
     def is_own_and_calm(self, channel: str) -> bool:
         """Whether a message to ``channel`` may stay in this process.
@@ -178,30 +183,52 @@ class ServerHub(Hub):
         owner = owner_of(channel)
         if owner == self.process:
             yield from self.open()
+            found = yield STREAM, (key, self.process_key), (STREAM_TTL_S, 1)
+            number = opened_number(found, key)
+            with self.lock:
+                is_new = name not in self.groups
+                is_done = self._has_read(found[1])
+                if is_done:
+                    self._join(name, channel, number, capacity, group_expiry_s)
+            if not is_done:
+                yield from self._invite(owner, "j", name, channel)
+            elif is_new:
+                yield None, (), self.wake_command()
+            return
         number = opened_number((yield STREAM, (key,), (STREAM_TTL_S, 1)), key)
         if owner is None:
             stay_ms = int(group_expiry_s * 1000)
             arguments = self.general_arguments("join", channel, name, number, stay_ms)
             yield GENERAL, self.keys.general(channel), arguments
-        elif owner != self.process:
-            yield INVITE, (key, self.keys.process(owner)), ("j", name, channel, number)
-        elif self._join(name, channel, number, capacity, group_expiry_s):
-            yield None, (), self.wake_command()
+        else:
+            yield from self._invite(owner, "j", name, channel)
+
+    def _has_read(self, last: bytes) -> bool:
+        """Whether this process has read its own stream, which ends with ``last``; under the lock.
+
+        If not, it may not have heard of a membership that began or ended before.
+        """
+        return last == b"%d" % self.position
+
+    def _invite(self, owner: str, verb: str, name: str, channel: str) -> Steps:
+        """Tell the owner of a channel, which may be this process, of a membership; whether it is.
+
+        What it is told takes its turn among what others tell it.
+        """
+        keys = (self.keys.group(name), self.keys.process(owner))
+        told = yield INVITE, keys, (verb, name, channel, self._history)
+        if owner == self.process:
+            with self.lock:
+                self._told = max(self._told, told)
+        return bool(told)
 
     def _join(
         self, name: str, channel: str, number: int, capacity: int, group_expiry_s: float
-    ) -> bool:
-        """Add a member; whether the group is new here."""
-        with self.lock:
-            is_new = name not in self.groups
-            group = self.track(name, number)
-            member = group.members.get(channel)
-            now = monotonic()
-            if member is None or member.expires <= now or member.until is not None:
-                group.members[channel] = Member(capacity, number, now + group_expiry_s)
-            else:
-                member.expires, member.capacity = now + group_expiry_s, capacity
-            return is_new
+    ) -> None:
+        """Add a member; with the lock held."""
+        now = monotonic()
+        group = self.track(name, number)
+        group.join(channel, number, capacity, now, now + group_expiry_s)
 
     def group_discard(self, name: str, channel: str) -> Steps:
         """End a membership after what was sent to the group so far."""
@@ -210,41 +237,61 @@ class ServerHub(Hub):
             arguments = self.general_arguments("leave", channel, name)
             yield GENERAL, self.keys.general(channel), arguments
             return
-        with self.lock:
-            group = self.groups.get(name)
-            if owner == self.process and (group is None or channel not in group.members):
+        if owner == self.process:
+            if self.reader is None:
                 return
-        key = self.keys.group(name)
-        found = yield STREAM, (key,), (STREAM_TTL_S, 0)
-        if found[0] in (b"", b"!"):
-            self._leave(name, channel, 0)
-        elif owner == self.process:
-            self._leave(name, channel, int(found[0]))
-        else:
-            yield INVITE, (key, self.keys.process(owner)), ("l", name, channel, found[0])
+            key = self.keys.group(name)
+            found = yield STREAM, (key, self.process_key), (STREAM_TTL_S, 0)
+            number = 0 if found[0] in (b"", b"!") else int(found[0])
+            with self.lock:
+                is_done = self._has_read(found[1])
+                if is_done:
+                    self._leave(name, channel, number)
+            if is_done:
+                return
+        is_told = yield from self._invite(owner, "l", name, channel)
+        if owner == self.process and not is_told:
+            # Its stream was lost, and whatever others told it.
+            with self.lock:
+                self._leave(name, channel, 0)
 
     def _leave(self, name: str, channel: str, number: int) -> None:
-        with self.lock:
-            group = self.groups.get(name)
-            member = group.members.get(channel) if group is not None else None
-            if group is None or member is None:
-                return
-            if group.position >= number:
-                del group.members[channel]
-                self.drop_unwanted(group)
-            else:
-                member.until = number
+        """End a membership after the entry ``number``; with the lock held."""
+        group = self.groups.get(name)
+        if group is not None:
+            group.leave(channel, number)
+            self.drop_unwanted(group)
 
     def group_send(self, name: str, message: dict[str, Any], history: int) -> Steps:
         """Send to a group."""
         packed = self.codec.pack(message)
-        entry_id = yield None, (), group_command(self.keys.group(name), history, packed)
-        if entry_id is None or name not in self.groups:
+        key = self.keys.group(name)
+        command = group_command(key, history, packed)
+        entry_id = yield None, (), command
+        is_known = name in self.groups
+        if entry_id is None:
+            if not is_known:
+                return
+            # The stream is gone, though there are members: this process is one that opens it.
+            number = opened_number((yield STREAM, (key,), (STREAM_TTL_S, 1)), key)
+            with self.lock:
+                group = self.groups.get(name)
+                if group is not None and group.position < number:
+                    self.reopened(group, number, "the stream was gone")
+            entry_id = yield None, (), command
+            if entry_id is None:
+                return
+        if not is_known and self.position >= self._told:
             return
         number = number_of(entry_id)
         with self.lock:
             group = self.groups.get(name)
-            if group is None or group.position >= number:
+            if group is None:
+                # Perhaps this process will be told that it has a member.
+                if self.position < self._told:
+                    self._ahead[name] = number
+                return
+            if group.position >= number:
                 return
             if group.position == number - 1 and self._is_calm():
                 # It is next, and nothing of ours is on its way: no need to wait for the reader.
@@ -256,11 +303,13 @@ class ServerHub(Hub):
 
     def _is_calm(self) -> bool:
         """Whether this process has read all that it sent to itself and to its groups."""
-        return not self._ahead and not self.boxes.flying
+        return not (self._ahead or self.boxes.flying or self.position < self._told)
 
     def _settle(self) -> None:
         """Forget the groups of which this process has read all that it sent."""
         with self.lock:
+            if self.position < self._told:
+                return
             for name, number in list(self._ahead.items()):
                 group = self.groups.get(name)
                 if group is None or group.position >= number:
@@ -335,8 +384,6 @@ class ServerHub(Hub):
         if first != self.position + 1:
             # Deleted and opened anew, or trimmed by somebody's flush.
             self.boxes.forget_flights()
-        self.position = number_of(entries[-1][0])
-        self._trimmed += len(entries)
         actions: list[tuple[int, Callable[[], None]]] = []
         latest = 0
         for entry_id, fields in entries:
@@ -348,6 +395,9 @@ class ServerHub(Hub):
             latest = max(latest, sent_us)
             if action is not None:
                 actions.append((latest, action))
+        # Only now: what a failure left undone is read again.
+        self.position = number_of(entries[-1][0])
+        self._trimmed += len(entries)
         return actions
 
     def _own_action(self, fields: list[bytes]) -> tuple[int, Callable[[], None] | None]:
@@ -369,17 +419,25 @@ class ServerHub(Hub):
     def _invited(self, name: str, channel: str, number: int) -> None:
         """Another process made a channel of ours a member when the group's last was ``number``."""
         group = self.groups.get(name)
-        member = group.members.get(channel) if group is not None else None
-        capacity = self._capacity_of(channel)
-        self._join(name, channel, number, capacity, self._group_expiry_s)
-        if group is None or group.position <= number or (member and member.until is None):
-            return
-        # What this process sent meanwhile went to those who were members by then.
+        missed: list[bytes] = []
+        if group is not None and group.position > number:
+            # Somebody here began to read the group later than that.
+            if not group.is_member(channel, monotonic()):
+                missed = self._sent_between(group, number, channel)
+        self._join(name, channel, number, self._capacity_of(channel), self._group_expiry_s)
+        for value in missed:
+            self._message(channel, value, own=False)
+
+    def _sent_between(self, group: Group, number: int, channel: str) -> list[bytes]:
+        """Return what a channel got from a group after ``number`` and before it was read here."""
+        found = []
         command = ("XRANGE", group.key, f"(1-{number}", f"1-{group.position}")
         for _, fields in self.link.client().execute_command(*command, NEVER_DECODE=[]):
-            value = fields.get(b"m")
-            if value is not None:
-                self._message(channel, value, own=False)
+            if fields.get(b"l") == channel.encode():
+                break
+            if b"m" in fields:
+                found.append(fields[b"m"])
+        return found
 
     def _message(self, channel: str, value: bytes, own: bool) -> None:
         if own:

@@ -14,6 +14,7 @@ import redis
 from asgiref.sync import async_to_sync
 
 from cacheapp.channels import ChannelLayer
+from cacheapp.channels.links import GENERAL
 from tests.contract.channels import Layers, auntil, nothing, soon, types, until
 from tests.contract.conftest import Server
 
@@ -330,3 +331,94 @@ async def test_threads_send_to_one_group(layers: Layers) -> None:
     got = [(await soon(layer.receive(channel)))["n"] for _ in range(150)]
     assert got == log.told
     assert sorted(got) == [start + n for start in (0, 100, 200) for n in range(50)]
+
+
+async def test_memberships_end_and_begin_in_the_order_of_the_calls(layers: Layers) -> None:
+    ours, theirs = layers(), layers()
+    first, second, third, fourth = [await theirs.new_channel() for _ in range(4)]
+    for channel in (first, third):
+        await theirs.group_add("g", channel)
+    # On a server the owner's reader hears of nothing meanwhile.
+    with theirs._hub.lock:
+        await ours.group_discard("g", first)
+        await ours.group_add("g", second)
+        await theirs.group_discard("g", second)
+        await ours.group_discard("g", third)
+        await theirs.group_add("g", third)
+        await ours.group_add("g", fourth)
+        await theirs.group_send("g", {"type": "m.1"})
+    assert await types(theirs, third, 1) == ["m.1"]
+    assert await types(theirs, fourth, 1) == ["m.1"]
+    await theirs.group_send("g", {"type": "m.2"})
+    assert await types(theirs, third, 1) == ["m.2"]
+    assert await types(theirs, fourth, 1) == ["m.2"]
+    assert await nothing(theirs, first)
+    assert await nothing(theirs, second)
+
+
+async def test_a_member_that_left_and_came_back_while_its_process_was_behind(
+    layers: Layers,
+) -> None:
+    ours, theirs = layers(), layers()
+    for by in (theirs, ours):
+        channel = await theirs.new_channel()
+        await theirs.group_add("g", channel)
+        with theirs._hub.lock:
+            await ours.group_send("g", {"type": "m.1"})
+            await by.group_discard("g", channel)
+            await ours.group_send("g", {"type": "m.2"})
+            await ours.group_discard("g", channel)
+            await ours.group_send("g", {"type": "m.3"})
+            await by.group_add("g", channel)
+            await ours.group_send("g", {"type": "m.4"})
+        assert await types(theirs, channel, 2) == ["m.1", "m.4"]
+        assert await nothing(theirs, channel)
+        await ours.group_discard("g", channel)
+
+
+async def test_a_member_that_was_invited_before_its_process_knew_the_group(layers: Layers) -> None:
+    ours, theirs = layers(), layers()
+    first, second = [await theirs.new_channel() for _ in range(2)]
+    with theirs._hub.lock:
+        for channel in (first, second):
+            await ours.group_add("g", channel)
+        await ours.group_send("g", {"type": "m", "n": 1})
+        await ours.group_discard("g", first)
+        await ours.group_send("g", {"type": "m", "n": 2})
+        log = Log(theirs)
+        await ours.group_send("g", {"type": "m", "n": 3})
+    got = [(await soon(theirs.receive(second)))["n"] for _ in range(3)]
+    assert got == [1, 2, 3]
+    assert (await soon(theirs.receive(first)))["n"] == 1
+    assert await nothing(theirs, first)
+    assert log.told == [3]
+
+
+async def test_a_membership_ends_where_the_stream_is_gone(layers: Layers) -> None:
+    ours, theirs = layers(), layers()
+    channel, other = [await theirs.new_channel() for _ in range(2)]
+    for member in (channel, other):
+        await theirs.group_add("g", member)
+    layers.server.client().delete(KEY)
+    await ours.group_discard("g", channel)
+    # The stream is opened anew by who knows of members.
+    await theirs.group_send("g", HELLO)
+    assert await soon(theirs.receive(other)) == HELLO
+    assert await nothing(theirs, channel)
+
+
+async def test_a_general_member_that_is_added_again_gets_nothing_twice(layers: Layers) -> None:
+    layer = layers()
+    await layer.group_add("g", "general")
+    for number in range(3):
+        await layer.group_send("g", {"type": f"m.{number}"})
+        if layers.server.kind == "redis":
+            # As if these had been sent between the two steps of group_add.
+            first = layers.server.client().xrange(KEY)[0][0].partition(b"-")[2]
+            hub = layer._hub
+            arguments = hub.general_arguments("join", "general", "g", first, 10_000)
+            layer._link.run(GENERAL, hub.keys.general("general"), arguments)
+        else:
+            await layer.group_add("g", "general")
+    assert await types(layer, "general", 3) == ["m.0", "m.1", "m.2"]
+    assert await nothing(layer, "general")

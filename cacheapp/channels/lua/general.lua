@@ -113,7 +113,12 @@ elseif verb == "back" then
 elseif verb == "join" then
   -- What it is owed as a member since before.
   fetch_groups()
-  redis.call("HSET", KEYS[2], ARGV[7], ARGV[8] .. ":" .. string.format("%.0f", now + ARGV[9]))
+  local state = redis.call("HGET", KEYS[2], ARGV[7])
+  local number = state and string.match(state, "^(%d+)") or "0"
+  if tonumber(number) < tonumber(ARGV[8]) then
+    number = ARGV[8]
+  end
+  redis.call("HSET", KEYS[2], ARGV[7], number .. ":" .. string.format("%.0f", now + ARGV[9]))
   redis.call("PEXPIRE", KEYS[2], ARGV[9])
   redis.call("PEXPIRE", group_prefix .. ARGV[7], ARGV[9], "GT")
   wake()
