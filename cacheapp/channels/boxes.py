@@ -100,6 +100,13 @@ class Boxes:
         box.is_idle = False
         return box
 
+    def _new_box(self, name: str, now: float) -> Box:
+        """Make a box for a message; a process that only sends clears away here."""
+        if now >= self._sweep_at or len(self._boxes) > self._sweep_size:
+            self._sweep(now, None)
+        box = self._boxes[name] = Box(name)
+        return box
+
     # Filling
 
     def put(self, name: str, body: Body, capacity: int, check: Callable[[str], object]) -> bool:
@@ -112,7 +119,7 @@ class Boxes:
             box = self._boxes.get(name)
             if box is None:
                 check(name)
-                box = self._boxes[name] = Box(name)
+                box = self._new_box(name, now)
             items = box.items
             box.is_idle = False
             if len(items) >= capacity and not self._drop_expired(box, now, capacity):
@@ -139,7 +146,7 @@ class Boxes:
             for name, capacity in names:
                 box = boxes.get(name)
                 if box is None:
-                    box = boxes[name] = Box(name)
+                    box = self._new_box(name, now)
                 box.is_idle = False
                 if len(box.items) >= capacity and not self._drop_expired(box, now, capacity):
                     full += 1
@@ -151,16 +158,29 @@ class Boxes:
                 _tell(woken)
         return full
 
-    def arrived(self, box: Box, items: Iterable[tuple[float, Body]]) -> None:
-        """Put what a server held for the channel, and wake as many; the lock is not held."""
+    def wanted(self, name: str) -> tuple[int, list[tuple[float, Body]]]:
+        """Return how many messages are waited for, and take out what nobody waits for."""
+        with self.lock:
+            box = self._boxes.get(name)
+            if box is None:
+                return 0, []
+            if box.waiters:
+                return len(box.waiters) - len(box.items), []
+            surplus = list(box.items)
+            box.items.clear()
+            return 0, surplus
+
+    def arrived(self, name: str, items: list[tuple[float, Body]]) -> list[tuple[float, Body]]:
+        """Put what a server held for the channel, and wake as many; return what nobody awaits."""
         woken: dict[AbstractEventLoop, list[Future[None]]] = {}
         with self.lock:
-            # Swept meanwhile, it would be found by nobody.
-            self._boxes[box.name] = box
-            for item in items:
+            box = self.box(name)
+            awaited = len(box.waiters)
+            for item in items[:awaited]:
                 box.items.append(item)
                 _wake(box, None, woken)
             _tell(woken)
+        return items[awaited:]
 
     # Emptying
 
@@ -270,10 +290,12 @@ class Boxes:
             items.popleft()
         return len(items) < capacity
 
-    def sweep(self) -> None:
+    def sweep(self, *, only_if_due: bool = False) -> None:
         """Drop expired messages, and boxes that were idle since the sweep before."""
+        now = monotonic()
         with self.lock:
-            self._sweep(monotonic(), None)
+            if now >= self._sweep_at or not only_if_due:
+                self._sweep(now, None)
 
     def _sweep(self, now: float, kept: Box | None) -> None:
         crowded = len(self._boxes) > self._sweep_size

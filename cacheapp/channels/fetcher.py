@@ -6,21 +6,23 @@ reaches, and put into the channel's box here. Where the one who waited has gone 
 message goes back to where it was. A process that found the list empty is noted down there in the
 same step, and gets an entry in its stream when something comes.
 
-Left out on purpose: trying again after a failure. The reader does that when the server answers.
+Each step has a number, by which the server knows it: one whose answer was lost is asked for again,
+and neither takes nor gives back anything a second time. Left out on purpose: messages that were
+taken for a process that then died.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
 import weakref
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from cacheapp.channels.boxes import Box
 from cacheapp.channels.groups import STAMP_DIGITS, age
 from cacheapp.channels.links import GENERAL
 from cacheapp.channels.messages import Body
@@ -34,6 +36,8 @@ logger = logging.getLogger("cacheapp.channels")
 
 #: Seconds without work after which the thread ends.
 IDLE_S = 5.0
+#: Seconds of the first pause after a failure, and of the longest.
+PAUSE_S, PAUSE_MAX_S = 0.05, 1.0
 
 
 class Fetcher:
@@ -43,17 +47,23 @@ class Fetcher:
         self._hub = weakref.ref(hub)
         self._lock = threading.Lock()
         self._asked: set[str] = set()
-        self._queue: queue.SimpleQueue[Box | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._numbers = itertools.count(1)
+        #: What the server was asked and has not answered, by channel, and until when it knows.
+        self._unanswered: dict[str, tuple[tuple[Any, ...], float]] = {}
+        self._pause_s = PAUSE_S
+        self._is_stopped = threading.Event()
 
-    def request(self, box: Box) -> None:
+    def request(self, channel: str) -> None:
         """Have the channel's messages fetched, as many as are waited for; from any thread."""
         with self._lock:
-            if box.name in self._asked:
+            if channel in self._asked:
                 return
-            self._asked.add(box.name)
-            self._queue.put(box)
+            self._asked.add(channel)
+            self._queue.put(channel)
             if self._thread is None:
+                self._is_stopped.clear()
                 self._thread = threading.Thread(
                     target=self._run, name="cacheapp-channels-fetcher", daemon=True
                 )
@@ -61,64 +71,87 @@ class Fetcher:
 
     def stop(self) -> None:
         """End the thread after what it was asked for so far."""
+        self._is_stopped.set()
         self._queue.put(None)
 
     def _run(self) -> None:
         while True:
             try:
-                box = self._queue.get(timeout=IDLE_S)
+                channel = self._queue.get(timeout=IDLE_S)
             except queue.Empty:
-                box = None
-            if box is None:
+                channel = None
+            if channel is None:
                 with self._lock:
                     if self._queue.empty():
                         self._thread = None
                         return
                 continue
             with self._lock:
-                self._asked.discard(box.name)
+                self._asked.discard(channel)
             hub = self._hub()
             if hub is None:
                 continue
             try:
-                self._fetch(hub, box)
+                self._fetch(hub, channel)
+                self._pause_s = PAUSE_S
             except (RedisError, OSError) as error:
-                logger.warning("Channel %s: fetching failed: %s", box.name, error)
-            del hub, box
+                self._failed(channel, error)
+            except Exception:
+                logger.exception("Channel %s: fetching failed", channel)
+            del hub
 
-    def _fetch(self, hub: ServerHub, box: Box) -> None:
-        with hub.boxes.lock:
-            wanted = len(box.waiters) - len(box.items)
-            surplus = list(box.items) if not box.waiters else []
-            if surplus:
-                box.items.clear()
+    def _failed(self, channel: str, error: Exception) -> None:
+        if self._pause_s == PAUSE_S:
+            logger.warning("Channel %s: fetching failed: %s", channel, error)
+        if not self._is_stopped.wait(self._pause_s):
+            self.request(channel)
+        self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
+
+    def _fetch(self, hub: ServerHub, channel: str) -> None:
+        earlier = self._unanswered.get(channel)
+        if earlier is not None:
+            self._ask(hub, channel, *earlier)
+        wanted, surplus = hub.boxes.wanted(channel)
         if surplus:
-            self._give_back(hub, box, surplus)
+            self._give_back(hub, channel, surplus)
         if wanted <= 0:
             return
-        messages, groups, numbers = hub.link.run(
-            GENERAL,
-            hub.keys.general(box.name),
-            hub.general_arguments("take", box.name, wanted, hub.process),
-        )
-        items = self._read(hub, messages)
-        with hub.boxes.lock:
-            room = len(box.waiters)
-        if items:
-            hub.boxes.arrived(box, items[:room])
-            if items[room:]:
-                self._give_back(hub, box, items[room:])
+        arguments = ("take", channel, next(self._numbers), wanted, hub.process)
+        self._ask(hub, channel, arguments, monotonic() + hub.expiry_s)
+
+    def _give_back(self, hub: ServerHub, channel: str, items: list[tuple[float, Body]]) -> None:
+        values = hub.stored(items)
+        arguments = ("back", channel, next(self._numbers), *values)
+        self._ask(hub, channel, arguments, monotonic() + hub.expiry_s)
+
+    def _ask(
+        self, hub: ServerHub, channel: str, arguments: tuple[Any, ...], known_until: float
+    ) -> None:
+        """Run a step, which may be one that was run before and whose answer was lost."""
+        if monotonic() < known_until:
+            self._unanswered[channel] = arguments, known_until
+            keys = hub.keys.general(channel, hub.process)
+            reply = hub.link.run(GENERAL, keys, hub.general_arguments(*arguments))
+        else:
+            reply = 1
+        self._unanswered.pop(channel, None)
+        if arguments[0] == "take" and reply != 1:
+            self._took(hub, channel, *reply)
+
+    def _took(
+        self,
+        hub: ServerHub,
+        channel: str,
+        messages: list[bytes],
+        groups: list[bytes],
+        numbers: list[bytes],
+    ) -> None:
+        surplus = hub.boxes.arrived(channel, self._read(hub, messages))
+        if surplus:
+            self._give_back(hub, channel, surplus)
         if groups:
             pairs = zip(groups, numbers, strict=True)
-            hub.watch(box, [(bytes(name).decode(), int(number)) for name, number in pairs])
-
-    def _give_back(self, hub: ServerHub, box: Box, items: list[tuple[float, Body]]) -> None:
-        try:
-            hub.give_back(box.name, items)
-        except (RedisError, OSError):
-            # Here they wait for the next receive of this process, or for the next attempt.
-            hub.boxes.arrived(box, items)
-            raise
+            hub.watch(channel, [(bytes(name).decode(), int(number)) for name, number in pairs])
 
     def _read(self, hub: ServerHub, messages: list[bytes]) -> list[tuple[float, Body]]:
         items: list[tuple[float, Body]] = []

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from cacheapp.channels.messages import message_of
+from cacheapp.channels.messages import Body, message_of
 
 __all__ = [
     "Entry",
@@ -70,12 +70,14 @@ def group_command(key: bytes, history: int, packed: bytes) -> tuple[Any, ...]:
 class Entry:
     """One entry as it was read: its number, when it was sent (µs), and the packed message.
 
-    ``packed`` is None for an entry that is no message.
+    ``packed`` is None for an entry that is no message; ``channel`` is the one whose membership
+    began or ended here, where that is what the entry says.
     """
 
     number: int
     sent_us: int
     packed: bytes | None
+    channel: str = ""
 
 
 def read_entry(entry_id: bytes, fields: list[bytes]) -> Entry:
@@ -84,6 +86,8 @@ def read_entry(entry_id: bytes, fields: list[bytes]) -> Entry:
     if len(fields) == 2 and fields[0] == b"m" and fields[1][:STAMP_DIGITS].isdigit():
         value = fields[1]
         return Entry(number, int(value[:STAMP_DIGITS]), value[STAMP_DIGITS:])
+    if len(fields) == 2 and fields[0] in (b"j", b"l"):
+        return Entry(number, 0, None, fields[1].decode(errors="replace"))
     return Entry(number, 0, None)
 
 
@@ -111,6 +115,10 @@ class Subscription:
         self.on_gap = on_gap
         self.read_at = 0.0
         self.close: Callable[[], None] = _do_nothing
+
+    def give(self, body: Body, number: int) -> None:
+        """Call ``on_message``. Raises ValueError for bytes that are no message."""
+        self.on_message(message_of(body), number)
 
 
 def _do_nothing() -> None:
@@ -221,10 +229,10 @@ class Group:
             del self.members[name]
         return found
 
-    def publish(self, body: Any, number: int) -> None:
-        """Give a message to those who subscribed. Raises ValueError for bytes that are none."""
+    def publish(self, body: Body, number: int) -> None:
+        """Give a message to those who subscribed."""
         for subscription in list(self.subscriptions):
-            _call(subscription.on_message, message_of(body), number)
+            _call(subscription.give, body, number)
 
 
 def _call(function: Callable[..., None], *arguments: Any) -> None:

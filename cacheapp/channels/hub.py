@@ -46,6 +46,8 @@ logger = logging.getLogger("cacheapp.channels")
 #: Seconds that a stream outlives its last reader. A process that was cut off for longer finds its
 #: streams gone, and says so.
 STREAM_TTL_S = 300
+#: How many groups an engine's hub may have before expired memberships are looked for.
+GROUPS_BEFORE_SWEEP = 1024
 
 
 def opened_number(found: Sequence[bytes], key: bytes) -> int:
@@ -116,6 +118,13 @@ class Hub:
         if not group.is_wanted and self.groups.get(group.name) is group:
             del self.groups[group.name], self.by_key[group.key]
 
+    def forget_expired(self) -> None:
+        """End the memberships that nobody renewed; with the lock held."""
+        now = monotonic()
+        for group in list(self.groups.values()):
+            group.forget_expired(now)
+            self.drop_unwanted(group)
+
     def subscription(
         self, name: str, number: int, on_message: OnMessage, on_gap: OnGap
     ) -> Subscription:
@@ -160,6 +169,8 @@ class Hub:
                     len(group.members),
                     group.name,
                 )
+            if not group.members:
+                self.drop_unwanted(group)
         if group.subscriptions:
             group.publish(body, number)
 
@@ -172,13 +183,15 @@ class Hub:
 
     def own_entries(
         self, entries: Sequence[tuple[bytes, list[bytes]]]
-    ) -> list[tuple[int, Callable[[], None]]]:
-        """Deal with entries of this process's own stream; with the lock held.
+    ) -> tuple[list[tuple[int, Callable[[], None]]], int | None]:
+        """Deal with entries of this process's own stream, from the first on; with the lock held.
 
-        Returns what is to be done in the order of time: when it was sent (µs), and what.
+        Returns what is to be done in the order of time: when it was sent (µs), and what. Where the
+        second is a time, the rest, and what groups got later than that, is to be read again, with
+        a group that began then.
         """
         self.position = number_of(entries[-1][0])
-        return []
+        return [], None
 
     def own_opened(self, number: int) -> None:
         """Begin anew at ``number`` of the own stream, which was lost; with the lock held."""
@@ -206,6 +219,7 @@ class ProcessHub(Hub):
         self.processes: weakref.WeakValueDictionary[str, ChannelLayer] = (
             weakref.WeakValueDictionary()
         )
+        self._groups_kept = GROUPS_BEFORE_SWEEP
 
     @classmethod
     def shared(cls, link: Link, keys: Keys, codec: Codec, expiry_s: float) -> ProcessHub:
@@ -221,8 +235,11 @@ class ProcessHub(Hub):
     def group_add(self, name: str, channel: str, capacity: int, group_expiry_s: float) -> None:
         """Make a channel a member for ``group_expiry_s`` seconds, from now on."""
         with self.lock:
-            group = self.groups.get(name) or self._open(name)
             now = monotonic()
+            if len(self.groups) > self._groups_kept:
+                self.forget_expired()
+                self._groups_kept = max(GROUPS_BEFORE_SWEEP, 2 * len(self.groups))
+            group = self.groups.get(name) or self._open(name)
             group.join(channel, group.position, capacity, now, now + group_expiry_s)
 
     def group_discard(self, name: str, channel: str) -> None:

@@ -6,6 +6,8 @@
     <prefix>:c:<channel>    list        messages of a channel that belongs to no process
     <prefix>:m:<channel>    hash        the groups which that channel is in
     <prefix>:w:<channel>    set         the processes that wait for it
+    <prefix>:t:<process>:<channel>
+                            list        what a process did last with it: a number, messages it took
 
 A channel of a process is called ``prefix.process!rest``. Left out on purpose: validation, which
 channels itself defines.
@@ -60,7 +62,13 @@ class Keys:
         """Return the key of the set of a process's full channels."""
         return self.start + b"full:" + process.encode()
 
-    def general(self, channel: str) -> tuple[bytes, bytes, bytes]:
-        """Return the keys of a general channel: messages, groups, who waits."""
+    def general(self, channel: str, process: str | None = None) -> tuple[bytes, ...]:
+        """Return the keys of a general channel: messages, groups, who waits.
+
+        Given a process, the key of what that did last as well.
+        """
         name = channel.encode()
-        return self.start + b"c:" + name, self.start + b"m:" + name, self.start + b"w:" + name
+        keys = self.start + b"c:" + name, self.start + b"m:" + name, self.start + b"w:" + name
+        if process is None:
+            return keys
+        return (*keys, self.start + b"t:" + process.encode() + b":" + name)

@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from cacheapp.channels.groups import Group, read_entry
+from cacheapp.channels.groups import Entry, Group, read_entry
 from cacheapp.channels.links import STREAM
+from cacheapp.channels.names import owner_of
 from cacheapp.clients.lean import LeanRedis, exchange
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Reader:
         self._fresh_at = 0.0
         self._pause_s = PAUSE_S
         self._is_lean = False
+        self._waited_at = (b"", 0)
         self.thread = threading.Thread(
             target=self._run, name="cacheapp-channels-reader", daemon=True
         )
@@ -151,6 +153,8 @@ class Reader:
 
     def _groups(self, hub: Hub, *, every: bool) -> list[Group]:
         with hub.lock:
+            if every:
+                hub.forget_expired()
             for group in [group for group in hub.groups.values() if not group.is_wanted]:
                 hub.drop_unwanted(group)
             return [group for group in hub.groups.values() if every or group.subscriptions]
@@ -269,30 +273,56 @@ class Reader:
             with hub.lock:
                 self._feed(hub, [(bytes(key), entries) for key, entries in streams], began)
 
+    def _must_wait(self, hub: Hub, group: Group, entry: Entry, streams: Raw) -> bool:
+        """Whether the process was told of a membership what it has not read, as the entry says.
+
+        A read that had to wait brings one stream only; the next one brings the others.
+        """
+        mark = (group.key, entry.number)
+        if owner_of(entry.channel) != hub.process or self._waited_at == mark:
+            return False
+        if any(key == hub.process_key for key, _ in streams):
+            return False
+        self._waited_at = mark
+        return True
+
     def _feed(self, hub: Hub, streams: Raw, began: float) -> None:
         """Hand the entries to the hub, in the order in which they were sent."""
+        # Whatever raises does so before anything is dealt with, so that all is read again.
+        sent = [
+            (key, [read_entry(*entry) for entry in entries])
+            for key, entries in streams
+            if key != hub.process_key
+        ]
         actions: list[tuple[int, Callable[[], None]]] = []
+        stop_us = None
         for key, entries in streams:
             if key == hub.process_key:
-                actions += hub.own_entries(entries)
+                actions, stop_us = hub.own_entries(entries)
                 if len(entries) >= READ_COUNT:
-                    # There is more, of memberships perhaps, which come before what groups got.
-                    streams = []
-        for key, entries in streams:
+                    # There is more, memberships perhaps, which come before what groups got.
+                    sent = []
+        for key, group_entries in sent:
             group = hub.by_key.get(key)
             if group is None:
                 continue
             latest = 0
-            for entry_id, fields in entries:
-                entry = read_entry(entry_id, fields)
+            for entry in group_entries:
                 latest = max(latest, entry.sent_us)
+                if stop_us is not None and latest > stop_us:
+                    break
+                if entry.channel and self._must_wait(hub, group, entry, streams):
+                    break
                 actions.append((latest, partial(hub.feed, group, entry)))
         if len(streams) > 1:
             actions.sort(key=itemgetter(0))
         for _, act in actions:
-            act()
-        for key, entries in streams:
+            try:
+                act()
+            except Exception:
+                logger.exception("Channels of %s: an entry could not be dealt with", hub.link.name)
+        for key, group_entries in sent:
             group = hub.by_key.get(key)
-            if group is not None and len(entries) < READ_COUNT:
+            if group is not None and len(group_entries) < READ_COUNT and stop_us is None:
                 for subscription in group.subscriptions:
                     subscription.read_at = began

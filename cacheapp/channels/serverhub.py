@@ -7,9 +7,11 @@ group is one stream for all (see ``groups``).
 
 Whether a channel of another process is full only that process knows. It notes full ones down on
 the server, where senders look; so they are refused a moment late, as are those who are let in
-again. A process that sends to itself counts exactly. In
-the same way a membership that another process asked for begins, for what this one sends itself,
-when it hears of it; nothing is lost, but order may be.
+again. A process that sends to itself counts exactly.
+
+Memberships are in the memory of the process whose channels they are. Another process that begins
+or ends one adds an entry to the group's stream, whose number says from where on, and one to the
+owner's, who is told by it; see decision 172.
 
 Left out on purpose: Cluster (the scripts touch keys of several slots) and sharding.
 """
@@ -102,6 +104,8 @@ class ServerHub(Hub):
         self._trimmed = 0
         #: The entry of its own stream by which this process told itself of a membership.
         self._told = 0
+        #: The last of the entries that follow what was read, and only end the reader's wait.
+        self._woken_at = 0
         #: The last entries that this process sent to its groups, until it has read them.
         self._ahead: dict[str, int] = {}
 
@@ -112,11 +116,9 @@ class ServerHub(Hub):
     def _waits(self, box: Box) -> None:
         """A receive went to sleep at the box, or was cancelled there."""
         if "!" not in box.name and (box.waiters or box.items):
-            self.fetcher.request(box)
+            self.fetcher.request(box.name)
 
-    def use(
-        self, capacity_of: Callable[[str], int], group_expiry_s: float, history: int
-    ) -> None:
+    def use(self, capacity_of: Callable[[str], int], group_expiry_s: float, history: int) -> None:
         """Take from the layer what holds for channels that others fill or add to groups."""
         self._capacity_of = capacity_of
         self._group_expiry_s = group_expiry_s
@@ -193,7 +195,7 @@ class ServerHub(Hub):
             if not is_done:
                 yield from self._invite(owner, "j", name, channel)
             elif is_new:
-                yield None, (), self.wake_command()
+                yield from self._wake()
             return
         number = opened_number((yield STREAM, (key,), (STREAM_TTL_S, 1)), key)
         if owner is None:
@@ -203,12 +205,19 @@ class ServerHub(Hub):
         else:
             yield from self._invite(owner, "j", name, channel)
 
+    def _wake(self) -> Steps:
+        """Have the reader begin anew, since the set of streams changed."""
+        number = number_of((yield None, (), self.wake_command()) or b"1-0")
+        with self.lock:
+            if number == max(self.position, self._woken_at) + 1:
+                self._woken_at = number
+
     def _has_read(self, last: bytes) -> bool:
         """Whether this process has read its own stream, which ends with ``last``; under the lock.
 
         If not, it may not have heard of a membership that began or ended before.
         """
-        return last == b"%d" % self.position
+        return int(last or 0) in (self.position, self._woken_at)
 
     def _invite(self, owner: str, verb: str, name: str, channel: str) -> Steps:
         """Tell the owner of a channel, which may be this process, of a membership; whether it is.
@@ -216,7 +225,7 @@ class ServerHub(Hub):
         What it is told takes its turn among what others tell it.
         """
         keys = (self.keys.group(name), self.keys.process(owner))
-        told = yield INVITE, keys, (verb, name, channel, self._history)
+        told = yield INVITE, keys, (verb, name, channel, self._history, stamp())
         if owner == self.process:
             with self.lock:
                 self._told = max(self._told, told)
@@ -321,7 +330,7 @@ class ServerHub(Hub):
         key = self.keys.group(name)
         number = opened_number((yield STREAM, (key,), (STREAM_TTL_S, 1)), key)
         subscription = self.subscription(name, number, on_message, on_gap)
-        yield None, (), self.wake_command()
+        yield from self._wake()
         return subscription
 
     def flush(self) -> Steps:
@@ -378,7 +387,7 @@ class ServerHub(Hub):
 
     def own_entries(
         self, entries: Sequence[tuple[bytes, list[bytes]]]
-    ) -> list[tuple[int, Callable[[], None]]]:
+    ) -> tuple[list[tuple[int, Callable[[], None]]], int | None]:
         """See Hub."""
         first = number_of(entries[0][0])
         if first != self.position + 1:
@@ -386,47 +395,62 @@ class ServerHub(Hub):
             self.boxes.forget_flights()
         actions: list[tuple[int, Callable[[], None]]] = []
         latest = 0
+        stop_us: int | None = None
         for entry_id, fields in entries:
+            self._trimmed += 1
+            last_id = entry_id
             try:
-                sent_us, action = self._own_action(fields)
+                sent_us, action, stop_us = self._own_action(fields)
             except (LookupError, ValueError) as error:
                 logger.error("Entry %r of this process is not ours: %s", entry_id, error)
                 continue
             latest = max(latest, sent_us)
             if action is not None:
                 actions.append((latest, action))
+            if stop_us is not None:
+                break
         # Only now: what a failure left undone is read again.
-        self.position = number_of(entries[-1][0])
-        self._trimmed += len(entries)
-        return actions
+        self.position = number_of(last_id)
+        return actions, stop_us
 
-    def _own_action(self, fields: list[bytes]) -> tuple[int, Callable[[], None] | None]:
-        """Deal with a signal at once; of a message, when it was sent and what to do then."""
+    def _own_action(self, fields: list[bytes]) -> tuple[int, Callable[[], None] | None, int | None]:
+        """Deal with a signal at once; of a message, when it was sent and what to do then.
+
+        The third is when a group began of which nothing was read yet.
+        """
         kind, value = fields[0], fields[1]
         if kind == b"m":
             channel, own = fields[3].decode(), fields[5] == b"1"
-            return int(value[:STAMP_DIGITS]), partial(self._message, channel, value, own)
+            return int(value[:STAMP_DIGITS]), partial(self._message, channel, value, own), None
         if kind == b"w":
             self._woken(value.decode())
         elif kind == b"j":
-            self._invited(value.decode(), fields[3].decode(), int(fields[5]))
+            if self._invited(value.decode(), fields[3].decode(), int(fields[5])):
+                return 0, None, int(fields[7])
         elif kind == b"l":
             self._leave(value.decode(), fields[3].decode(), int(fields[5]))
         elif kind == b"f":
             self._forget()
-        return 0, None
+        return 0, None, None
 
-    def _invited(self, name: str, channel: str, number: int) -> None:
-        """Another process made a channel of ours a member when the group's last was ``number``."""
+    def _invited(self, name: str, channel: str, number: int) -> bool:
+        """A channel of ours became a member when the group's last was ``number``.
+
+        Returns whether the group is new here, so that nothing of it was read.
+        """
         group = self.groups.get(name)
         missed: list[bytes] = []
-        if group is not None and group.position > number:
+        if (
+            group is not None
+            and group.position > number
+            and not group.is_member(channel, monotonic())
+        ):
             # Somebody here began to read the group later than that.
-            if not group.is_member(channel, monotonic()):
-                missed = self._sent_between(group, number, channel)
+            missed = self._sent_between(group, number, channel)
         self._join(name, channel, number, self._capacity_of(channel), self._group_expiry_s)
         for value in missed:
             self._message(channel, value, own=False)
+        return group is None
 
     def _sent_between(self, group: Group, number: int, channel: str) -> list[bytes]:
         """Return what a channel got from a group after ``number`` and before it was read here."""
@@ -456,9 +480,7 @@ class ServerHub(Hub):
 
     def _woken(self, channel: str) -> None:
         if channel:
-            with self.boxes.lock:
-                box = self.boxes.box(channel)
-            self.fetcher.request(box)
+            self.fetcher.request(channel)
 
     def feed(self, group: Group, entry: Entry) -> None:
         """See Hub; general channels that are waited for look at the server again."""
@@ -472,34 +494,33 @@ class ServerHub(Hub):
         for channel in watchers:
             self._woken(channel)
 
-    def watch(self, box: Box, groups: Sequence[tuple[str, int]]) -> None:
+    def watch(self, channel: str, groups: Sequence[tuple[str, int]]) -> None:
         """Have a general channel that is waited for look again when its groups get something."""
         is_new = False
         with self.lock:
             for name, number in groups:
                 is_new = is_new or name not in self.groups
                 group = self.track(name, number)
-                group.watchers.add(box.name)
+                group.watchers.add(channel)
                 if group.position > number:
-                    self.fetcher.request(box)
+                    self.fetcher.request(channel)
         if is_new:
             self.link.run(None, (), self.wake_command())
 
-    def give_back(self, channel: str, items: Sequence[tuple[float, Body]]) -> None:
-        """Put messages that nobody here takes back to the front of a general channel."""
+    def stored(self, items: Sequence[tuple[float, Body]]) -> list[bytes]:
+        """Return messages that lay here as they lie on the server."""
         now = monotonic()
-        values = [
+        return [
             stamp(self.expiry_s - (expires - now)) + self.codec.sealed(body)
             for expires, body in items
         ]
-        arguments = self.general_arguments("back", channel, *values)
-        self.link.run(GENERAL, self.keys.general(channel), arguments)
 
     def own_opened(self, number: int) -> None:
         """See Hub."""
         super().own_opened(number)
         logger.warning("Channels of %s: this process's messages were lost", self.link.name)
         self._full.clear()
+        self._told = self._woken_at = 0
         self.boxes.forget_flights()
 
     def after_reading(self) -> None:
@@ -521,7 +542,12 @@ class ServerHub(Hub):
             self.link.run(None, (), ("XTRIM", self.process_key, "MINID", f"1-{self.position}"))
 
     def checked(self) -> None:
-        """Look again for whoever waits: an entry that would have woken them may be lost."""
+        """Look again for whoever waits: an entry that would have woken them may be lost.
+
+        What ends by itself is cleared away.
+        """
+        self._settle()
+        self.boxes.sweep(only_if_due=True)
         for box in self.boxes.waiting():
             self._waits(box)
 

@@ -22,6 +22,8 @@ import redis
 from asgiref.sync import async_to_sync
 
 from cacheapp.channels import ChannelLayer
+from cacheapp.channels.links import GENERAL
+from cacheapp.channels.messages import local_body
 from tests.clients.forks import ignores_the_warning, in_child
 from tests.contract.channels import Layers, auntil, nothing, soon, types, until
 from tests.contract.conftest import ProcessServer
@@ -292,13 +294,72 @@ async def test_a_lost_stream_of_the_process_forgets_what_was_on_its_way(layers: 
     assert found == ["m"]
 
 
+async def test_a_step_whose_answer_was_lost_neither_loses_nor_doubles_a_message(
+    layers: Layers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, other = layers(), layers()
+    run, lost = layer._link.run, {"take": 0, "back": 0}
+
+    def lose(what: Any, keys: Any, arguments: Any) -> Any:
+        reply = run(what, keys, arguments)
+        if what is GENERAL and lost.get(arguments[0], 2) < 2:
+            lost[arguments[0]] += 1
+            raise redis.ConnectionError("after it was done")
+        return reply
+
+    monkeypatch.setattr(layer._link, "run", lose)
+    for number in range(2):
+        await other.send("work", {"type": f"m.{number}"})
+    assert await types(layer, "work", 2) == ["m.0", "m.1"]
+    # What was fetched for a receive that is there no longer.
+    layer._hub.boxes.put("work", local_body({"type": "m.2"}), 10, lambda _: None)
+    layer._hub.fetcher.request("work")
+    assert await types(other, "work", 1) == ["m.2"]
+    await auntil(lambda: lost == {"take": 2, "back": 2})
+    await other.send("work", {"type": "m.3"})
+    assert await types(layer, "work", 1) == ["m.3"]
+    assert await nothing(other, "work")
+    assert not layer._hub.fetcher._unanswered
+
+
+async def test_a_failure_while_entries_are_dealt_with_loses_none(
+    layers: Layers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, other = layers(), layers()
+    first, second = [await layer.new_channel() for _ in range(2)]
+    hub = layer._hub
+    join, failed = hub._join, []
+
+    def fail(*arguments: Any) -> None:
+        if not failed:
+            failed.append(True)
+            raise redis.ConnectionError("in the middle")
+        join(*arguments)
+
+    monkeypatch.setattr(hub, "_join", fail)
+    with hub.lock:
+        await other.send(first, HELLO)
+        await other.group_add("g", second)
+        await other.group_send("g", HELLO)
+        await other.send(first, HELLO)
+    assert await types(layer, first, 2) == ["a", "a"]
+    assert await types(layer, second, 1) == ["a"]
+    assert failed
+
+
 async def test_entries_of_others_stop_nobody(
     layers: Layers, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer, other = layers(), layers()
     log = Log(layer)
     channel = await layer.new_channel()
-    for fields in ({"m": "x"}, {"m": "1" * 16 + "\xff"}, {"foreign": 1}, {"m": 1, "n": 2}):
+    for fields in (
+        {"m": "x"},
+        {"m": "1" * 16 + "\xff"},
+        {"foreign": 1},
+        {"m": 1, "n": 2},
+        {"m": b"1" * 16 + b"\xc1"},
+    ):
         layers.control.xadd("asgi:g:g", fields, id="1-*")
     for fields in ({"m": "x"}, {"j": "g"}, {"m": "x", "c": "y", "o": 1}, {"w": "general"}):
         layers.control.xadd(layer._hub.process_key, fields, id="1-*")

@@ -1,11 +1,12 @@
 -- What a channel that belongs to no process keeps on the server: one script, four verbs.
 --
--- KEYS: list of messages, hash of the groups it is in, set of the processes that wait for it.
+-- KEYS: list of messages, hash of the groups it is in, set of the processes that wait for it; to
+--   take and give back, the list of what this process did last: the number of the step, messages.
 -- ARGV: verb, expiry in ms, capacity, the beginning of groups' keys, that of processes' keys, the
 --   channel, and then for
 --   "send": the packed message                -> 1, or 0 where the channel is full
---   "take": how many, the process             -> {messages, groups, their numbers}
---   "back": messages, oldest first            -> 1
+--   "take": the step, how many, the process   -> {messages, groups, their numbers}
+--   "back": the step, messages, oldest first  -> 1
 --   "join": group, last number, ms to stay    -> 1
 --   "leave": group                            -> 1
 -- A message in the list has 16 digits before it, the microseconds at which it was sent. A group of
@@ -74,6 +75,20 @@ local function fetch_groups()
   keep()
 end
 
+-- A step whose answer was lost comes again with its number.
+local function was_done(step)
+  return redis.call("LINDEX", KEYS[4], 0) == step
+end
+
+local function remember(step, messages)
+  redis.call("DEL", KEYS[4])
+  redis.call("RPUSH", KEYS[4], step)
+  for _, message in ipairs(messages) do
+    redis.call("RPUSH", KEYS[4], message)
+  end
+  redis.call("PEXPIRE", KEYS[4], expiry)
+end
+
 local function wake()
   for _, process in ipairs(redis.call("SMEMBERS", KEYS[3])) do
     redis.call("XADD", process_prefix .. process, "NOMKSTREAM", "1-*", "w", channel)
@@ -91,11 +106,19 @@ if verb == "send" then
   keep()
   wake()
 elseif verb == "take" then
-  fetch_groups()
-  local messages = redis.call("LPOP", KEYS[1], ARGV[7]) or {}
+  local messages
+  if was_done(ARGV[7]) then
+    messages = redis.call("LRANGE", KEYS[4], 1, -1)
+  else
+    fetch_groups()
+    messages = redis.call("LPOP", KEYS[1], ARGV[8]) or {}
+    if #messages > 0 then
+      remember(ARGV[7], messages)
+    end
+  end
   local groups, numbers = {}, {}
-  if #messages < tonumber(ARGV[7]) then
-    redis.call("SADD", KEYS[3], ARGV[8])
+  if #messages < tonumber(ARGV[8]) then
+    redis.call("SADD", KEYS[3], ARGV[9])
     redis.call("PEXPIRE", KEYS[3], 600000)
     local states = redis.call("HGETALL", KEYS[2])
     for i = 1, #states, 2 do
@@ -105,9 +128,13 @@ elseif verb == "take" then
   end
   return {messages, groups, numbers}
 elseif verb == "back" then
-  for i = #ARGV, 7, -1 do
+  if was_done(ARGV[7]) then
+    return 1
+  end
+  for i = #ARGV, 8, -1 do
     redis.call("LPUSH", KEYS[1], ARGV[i])
   end
+  remember(ARGV[7], {})
   keep()
   wake()
 elseif verb == "join" then
