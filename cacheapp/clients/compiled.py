@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
+from redis._parsers.helpers import bool_ok
 from redis.exceptions import DataError
 from redis.observability.providers import get_observability_instance
 
@@ -30,7 +31,7 @@ from cacheapp.engine.replies import to_resp2
 from cacheapp.engine.session import Session
 from cacheapp.engine.stats import TIMES_MAX
 
-__all__ = ["NAMES", "VALUES", "Shape", "compiled", "encoded", "fixed"]
+__all__ = ["NAMES", "VALUES", "Shape", "as_bytes", "compiled", "encoded", "fixed"]
 
 _TEMPLATE = """
 {define} {method}({parameters}):
@@ -43,28 +44,26 @@ _TEMPLATE = """
     try:
         now = clock()
         if now >= engine.{rest_until} or session.special:
-            reply = execute(session, [command, {arguments}])
+            reply = execute(session, {words})
         else:
             engine.epoch += 1
             try:
                 engine.now = session.last_active = now
                 session.last_command = display
                 try:
-                    reply = handler(session, {arguments})
+                    reply = {call}
                 except BaseException as error:
-                    engine.ended(session, row, [command, {arguments}], now, None, error)
+                    engine.ended(session, row, {words}, now, None, error)
                     if waiters.ready_keys:
                         waiters.serve()
                     raise
                 elapsed = clock() - now
-                stat = commands.get(display)
-                if stat is None or elapsed >= engine.notable_seconds:
-                    engine.ended(session, row, [command, {arguments}], now, reply)
+                if elapsed >= engine.notable_seconds:
+                    engine.ended(session, row, {words}, now, reply)
                 else:
-                    times = stat.times
-                    times.append(elapsed)
+                    timed(elapsed)
                     if len(times) > TIMES_MAX:
-                        stat.settle()
+                        settle()
                 if waiters.ready_keys:
                     waiters.serve()
                 {shaping}
@@ -78,7 +77,27 @@ _TEMPLATE = """
 """
 
 
-_ANSWERS = ("return parse(reply)", "return reply if type(reply) in plain else parse(reply)")
+# How a reply is parsed where a shape does not say.
+_AS_IT_IS: Final = "return reply"
+_PARSED: Final = "return parse(reply)"
+_PARSED_UNLESS_PLAIN: Final = "return reply if type(reply) in plain else parse(reply)"
+# What takes the place of a call, by the parser.
+_INLINE: Final[dict[object, str]] = {
+    None: _AS_IT_IS,
+    bool: "return True if reply else False",
+    bool_ok: "return True if reply == b'OK' else False",
+    bytes: "return bytes(reply)",
+    float: "return float(reply)",
+    set: "return reply if type(reply) is set else set(reply)",
+}
+
+
+def as_bytes(name: str) -> str:
+    """The text that makes bytes of what is called `name`."""
+    return (
+        f"{name}.encode() if type({name}) is str else "
+        f"b'%d' % {name} if type({name}) is int else encoded({name})"
+    )
 
 
 @dataclass(frozen=True)
@@ -88,7 +107,8 @@ class Shape:
     The first `count` parameters are made bytes as they are, as `_0`, `_1` …; then come `lines`, in
     which `{0}`, `{1}` … are names of parameters. `arguments` are what the handler is called with
     (those of `count`, where it is empty). Parameters that `lines` do not name have to be at their
-    defaults. `answer` returns, where the usual parsing of the reply would take long.
+    defaults. `answer` returns, where the usual parsing of the reply would take long. `call` calls
+    the handler, where there is a faster way than with a star before the arguments.
     """
 
     count: int
@@ -96,7 +116,8 @@ class Shape:
     arguments: str = ""
     answer: str = ""
     # What `answer` may call, as `make`.
-    make: Callable[[Any], Any] | None = None
+    make: Callable[..., Any] | None = None
+    call: str = ""
 
 
 def fixed(count: int) -> Shape:
@@ -104,21 +125,29 @@ def fixed(count: int) -> Shape:
     return Shape(count)
 
 
-# `*values`, after one argument and without any.
-VALUES: Final = Shape(
-    1,
-    """
-if len({1}) == 1:
-    value = {1}[0]
-    rest = (value.encode() if type(value) is str else encoded(value),)
-elif {1}:
-    rest = tuple(map(encoded, {1}))
+# `*values`, after one argument and without any. One value is most usual, and without a star faster.
+_ONE_OR_MORE: Final = f"""
+rest = None
+if len({{0}}) == 1:
+    value = {{0}}[0]
+    value = {as_bytes("value")}
+elif {{0}}:
+    rest = tuple(map(encoded, {{0}}))
 else:
     raise DataError
-""",
-    "_0, *rest",
+"""
+VALUES: Final = Shape(
+    1,
+    _ONE_OR_MORE.replace("{0}", "{1}"),
+    "_0, *(rest or (value,))",
+    call="handler(session, _0, value) if rest is None else handler(session, _0, *rest)",
 )
-NAMES: Final = Shape(0, VALUES.lines.replace("{1}", "{0}"), "*rest")
+NAMES: Final = Shape(
+    0,
+    _ONE_OR_MORE,
+    "*(rest or (value,))",
+    call="handler(session, value) if rest is None else handler(session, *rest)",
+)
 
 
 def encoded(argument: Any) -> bytes:
@@ -140,7 +169,7 @@ def compiled(
     session: Session,
     command: bytes,
     whole: Callable[..., Any],
-    reply: tuple[frozenset[object], Callable[..., Any]],
+    reply: tuple[frozenset[object], Callable[..., Any] | None],
     shape: Shape,
     *,
     asynchronous: bool = False,
@@ -149,21 +178,26 @@ def compiled(
 
     If `asynchronous` it is a coroutine function, which does not suspend where it does not wait.
 
-    `reply` are the types of replies that need no parsing, and what parses the others.
+    `reply` are the types of replies that need no parsing, and what parses the others; None where
+    none needs it.
     """
     method: Any = whole.func if isinstance(whole, functools.partial) else whole
     row, engine = COMMANDS[command], session.engine
     plain, parse = reply
-    code, defaults = _code(method, shape, row, bool(plain), asynchronous)
+    answer = _INLINE.get(parse) or (_PARSED_UNLESS_PLAIN if plain else _PARSED)
+    code, defaults = _code(method, shape, row, answer, asynchronous)
+    # It is there for good, and so is its list.
+    stat = engine.stats.command(row.display)
     namespace: dict[str, Any] = {
         "BaseException": BaseException, "CommandError": CommandError, "DataError": DataError,
         "TIMES_MAX": TIMES_MAX, "acquire": engine.lock.acquire, "clock": engine.clock.time,
-        "command": command, "commands": engine.stats.commands, "display": row.display,
+        "command": command, "display": row.display,
         "encoded": encoded, "engine": engine, "handler": row.handler, "make": shape.make,
         "parse": parse,
         "plain": plain, "release": engine.lock.release, "reply_error": reply_error, "row": row,
-        "execute": engine.execute, "observed": _observed, "session": session, "to_resp2": to_resp2,
-        "waiters": engine.waiters, "whole": whole, **defaults,
+        "execute": engine.execute, "observed": _observed, "session": session,
+        "settle": stat.settle, "timed": stat.times.append, "times": stat.times,
+        "to_resp2": to_resp2, "waiters": engine.waiters, "whole": whole, **defaults,
     }  # fmt: skip
     exec(code, namespace)  # noqa: S102 - the text is ours, see above
     # Out of its own globals: a circle would keep the engine until it is collected.
@@ -180,7 +214,7 @@ def _observed() -> bool:
 
 @functools.lru_cache(maxsize=512)
 def _code(
-    method: Callable[..., Any], shape: Shape, row: Command, has_plain: bool, asynchronous: bool
+    method: Callable[..., Any], shape: Shape, row: Command, answer: str, asynchronous: bool
 ) -> tuple[CodeType, dict[str, Any]]:
     """The compiled text of a method's function, and the defaults of its parameters by name."""
     names: list[str] = []
@@ -215,12 +249,10 @@ def _code(
         shown.append(stars)
         passed_on.append(stars)
         guards.append("more")
-    lines = [
-        f"_{at} = {name}.encode() if type({name}) is str else encoded({name})"
-        for at, name in enumerate(names[: shape.count])
-    ]
+    lines = [f"_{at} = {as_bytes(name)}" for at, name in enumerate(names[: shape.count])]
     lines += shape.lines.format(*names).strip().splitlines()
     whole = f"return {'await ' * asynchronous}whole({', '.join(passed_on)})"
+    arguments = shape.arguments or ", ".join(f"_{at}" for at in range(shape.count))
     text = _TEMPLATE.format(
         method=method.__name__,
         define="async def" if asynchronous else "def",
@@ -229,8 +261,9 @@ def _code(
         guard=f"if {' or '.join(guards)}: {whole}" if guards else "",
         encoding="\n        ".join(lines) or "pass",
         whole=whole,
-        arguments=shape.arguments or ", ".join(f"_{at}" for at in range(shape.count)),
+        call=shape.call or f"handler(session, {arguments})",
+        words=f"[command, {arguments}]",
         shaping="if session.protocol == 2: reply = to_resp2(reply)" if row.shaped else "",
-        answer=shape.answer.format(*names) or _ANSWERS[has_plain],
+        answer=shape.answer.format(*names) or answer,
     )
     return compile(text, f"<{method.__name__} of a session>", "exec"), defaults

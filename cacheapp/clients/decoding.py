@@ -45,7 +45,7 @@ _PLAIN_DECODED = PLAIN - {bytes}
 #: Commands whose lists and dicts hold, at any depth, nothing but what is plain.
 PLAIN_COMMANDS = frozenset(
     ("HGETALL", "HKEYS", "HMGET", "HVALS", "LRANGE", "MGET", "XRANGE", "XREAD", "XREVRANGE",
-     "SMEMBERS", "SINTER", "SUNION", "SDIFF")
+     "SMEMBERS", "SINTER", "SUNION", "SDIFF", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE")
 )  # fmt: skip
 #: Types of their replies that need no decoding.
 PLAIN_OF_THEM = PLAIN | {list, dict}

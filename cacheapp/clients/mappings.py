@@ -15,35 +15,54 @@ from redis._parsers.helpers import (
     zset_score_pairs_resp3_to_resp2_legacy,
 )
 
-from cacheapp.clients.compiled import Shape
+from cacheapp.clients.compiled import Shape, as_bytes
 from cacheapp.clients.direct import DirectSession
 from cacheapp.clients.methods import Build, Method, hot_methods, of_shape
 
 __all__ = ["HOT_MAPPINGS", "MAPPING_SHAPES"]
 
-_ENCODED: Final = "{0}.encode() if type({0}) is str else encoded({0})"
-_FIELD, _VALUE = _ENCODED.format("field"), _ENCODED.format("value")
+_FIELD, _VALUE = as_bytes("field"), as_bytes("value")
 
 
-def _pairs(mapping: str, target: str, *, turned: bool = False) -> str:
-    """Lines that append the pairs of a mapping to the list `target`, each value first if asked."""
+def _pairs(mapping: str, target: str) -> str:
+    """Lines that append the pairs of a mapping to a list, by `target`."""
     return f"""
 if type({mapping}) is not dict or not {mapping}:
     raise DataError
 for field, value in {mapping}.items():
-    {target}({_VALUE if turned else _FIELD})
-    {target}({_FIELD if turned else _VALUE})
+    {target}({_FIELD})
+    {target}({_VALUE})
 """
 
 
 _REST: Final = "rest = []\nadd = rest.append"
-_ZADD = Shape(1, _REST + _pairs("{1}", "add", turned=True), "_0, *rest")
+_ZADD = Shape(
+    1,
+    f"""
+if type({{1}}) is not dict or not {{1}}:
+    raise DataError
+rest = None
+if len({{1}}) == 1:
+    [(field, value)] = {{1}}.items()
+    field = {_FIELD}
+    value = {_VALUE}
+else:
+    rest = []
+    for field, value in {{1}}.items():
+        rest.append({_VALUE})
+        rest.append({_FIELD})
+""",
+    "_0, *(rest or (value, field))",
+    call="handler(session, _0, value, field) if rest is None else handler(session, _0, *rest)",
+)
 _MSET = Shape(0, _REST + _pairs("{0}", "add"), "*rest")
 _HSET = Shape(
     1,
     f"""
+rest = None
 if {{3}} is None:
-    rest = ({_ENCODED.replace("{0}", "{1}")}, {_ENCODED.replace("{0}", "{2}")})
+    field = {as_bytes("{1}")}
+    value = {as_bytes("{2}")}
 elif {{1}} is None and type({{3}}) is dict and {{3}}:
     rest = []
     for field, value in {{3}}.items():
@@ -52,7 +71,8 @@ elif {{1}} is None and type({{3}}) is dict and {{3}}:
 else:
     raise DataError
 """,
-    "_0, *rest",
+    "_0, *(rest or (field, value))",
+    call="handler(session, _0, field, value) if rest is None else handler(session, _0, *rest)",
 )
 _HMGET = Shape(
     1,

@@ -15,14 +15,16 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import redis
-from redis._parsers.helpers import get_response_callbacks
+from redis._parsers.helpers import bool_ok, get_response_callbacks
 
 from cacheapp.clients.compiled import NAMES, VALUES, Shape, compiled, fixed
 from cacheapp.clients.decoding import PLAIN, PLAIN_COMMANDS, PLAIN_OF_THEM
 from cacheapp.clients.direct import DirectSession
+from cacheapp.engine.commands.sets import sinter_unordered, smembers_unordered
 
 __all__ = [
     "HOT_METHODS",
@@ -70,18 +72,37 @@ _MAKE_SETS = frozenset(
 )
 
 
-def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method]:
-    """Types of replies that need no parsing, and what parses the others."""
+# redis-py's callbacks that change a reply only where a method's options ask for it.
+_CHANGE_NOTHING = frozenset(
+    get_response_callbacks(protocol, legacy)[command]
+    for protocol, legacy in ((None, True), (None, False), (2, True), (2, False))
+    for command in ("ZRANK", "ZRANGE")
+)
+# Callbacks that ask nothing of a reply but what it has as bytes.
+_OF_PLAIN = frozenset({bool, bool_ok, float})
+# Commands that reply with a number, or None.
+_COUNTS = frozenset(
+    ("APPEND", "BITCOUNT", "DEL", "EXISTS", "GEOADD", "GETBIT", "HDEL", "HINCRBY", "HLEN", "HSET",
+     "INCRBY", "LLEN", "LPUSH", "PFADD", "PFCOUNT", "PTTL", "PUBLISH", "RPUSH", "SADD", "SCARD",
+     "SETBIT", "SETRANGE", "SISMEMBER", "SREM", "STRLEN", "TTL", "UNLINK", "XLEN", "ZCARD",
+     "ZCOUNT", "ZRANK", "ZREM", "ZREVRANK")
+)  # fmt: skip
+
+
+def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method | None]:
+    """Types of replies that need no parsing, and what parses the others; see `compiled`."""
     callback, decode = direct.callback(command), direct.decode
     raw = not direct.connection.encoder.decode_responses
     plain = PLAIN if raw else PLAIN - {bytes}
     if raw and command in PLAIN_COMMANDS:
         plain = PLAIN_OF_THEM
-    if callback is None:
-        return plain, decode
-    if callback is bool:
-        # Integers and statuses: nothing to decode.
-        return frozenset(), bool
+    if callback is None or callback in _CHANGE_NOTHING:
+        if command in _COUNTS or (raw and command in PLAIN_COMMANDS):
+            return plain, None
+        return plain, bytes if raw and command == "TYPE" else decode
+    if callback in _OF_PLAIN:
+        # Of integers, statuses and numbers as text: nothing to decode.
+        return frozenset(), callback
     if raw and callback in _MAKE_SETS:
         return frozenset(), set
     parse: Method = callback
@@ -90,6 +111,19 @@ def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Meth
         return parse(reply if type(reply) in plain else decode(reply))
 
     return frozenset(), decode_and_parse
+
+
+def _as_set(shape: Shape, unordered: Method) -> Build:
+    """A reply that becomes a set: `unordered` is the handler for who needs no order."""
+
+    def build(direct: DirectSession, command: str, whole: Method) -> Method:
+        arguments = shape.arguments or "_0"
+        # A copy, made under the lock.
+        made = replace(shape, make=unordered, call=f"set(make(session, {arguments}))")
+        wants_set = parser(direct, command)[1] is set
+        return of_shape(made if wants_set else shape)(direct, command, whole)
+
+    return build
 
 
 def of_shape(shape: Shape) -> Build:
@@ -115,7 +149,7 @@ _of_key, _of_key_and_one, _of_key_and_two = (of_shape(fixed(count)) for count in
 # Methods by their shape; with the command where its name is another.
 SHAPES: dict[Build, str] = {
     _of_key: """
-        llen hlen strlen scard zcard xlen ttl pttl persist type hgetall smembers hkeys hvals getdel
+        llen hlen strlen scard zcard xlen ttl pttl persist type hgetall hkeys hvals getdel
         lpop rpop bitcount
     """,
     _of_key_and_one: """
@@ -127,7 +161,9 @@ SHAPES: dict[Build, str] = {
     """,
     of_shape(NAMES): "delete=DEL exists unlink pfcount",
     of_shape(VALUES): "lpush rpush sadd srem hdel zrem pfadd",
-    of_shape(_KEYS): "sinter sunion",
+    _as_set(fixed(1), smembers_unordered): "smembers",
+    _as_set(_KEYS, sinter_unordered): "sinter",
+    of_shape(_KEYS): "sunion",
     of_shape(_SCRIPT): "eval evalsha",
     of_shape(Shape(0)): "ping",
     of_shape(Shape(2, "if observed(): raise DataError")): "publish",

@@ -39,6 +39,9 @@ _INFINITY = re.compile(rb"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
 # Redis gives up on a pattern with more stars.
 _GLOB_STARS_MAX = 1000
 
+# Digits alone, no more than these, are a finite double.
+_DIGITS_MAX = 300
+
 # Half of parsing a number is making sure of its form: the usual ones are looked up.
 _USUAL = {b"%d" % number: number for number in range(-100, 1001)}
 
@@ -55,8 +58,14 @@ def parse_int(
     zeros, spaces, or a number out of range.
     """
     value = _USUAL.get(raw)
-    if value is None and len(raw) <= 20 and _INTEGER.match(raw):
-        value = int(raw)
+    if value is None and len(raw) <= 20:
+        try:
+            value = int(raw)
+        except ValueError:
+            raise CommandError(error) from None
+        # Of what Python reads, only what it would write so.
+        if b"%d" % value != raw:
+            value = None
     if value is not None and low <= value <= high:
         return value
     raise CommandError(error)
@@ -109,9 +118,8 @@ def parse_float(raw: bytes, error: str = NOT_A_FLOAT) -> float:
     Raises CommandError(error) for anything else, for NaN, and where a finite text overflows or
     vanishes: strtod reports a range error there.
     """
-    usual = _USUAL.get(raw)
-    if usual is not None:
-        return float(usual)
+    if raw.isdigit() and len(raw) <= _DIGITS_MAX:
+        return float(raw)
     value = _strtod(raw)
     if value is None:
         raise CommandError(error)
@@ -142,6 +150,8 @@ def _is_zero(raw: bytes) -> bool:
     return not raw.lower().partition(exponent)[0].strip(b"+-0.x")
 
 
+# Most ranges have the same few ends; bounded, since others have the time of the day in them.
+@lru_cache(maxsize=1024)
 def parse_score_bound(raw: bytes) -> tuple[float, bool]:
     """A BYSCORE bound: the score, and whether it is exclusive (written with a parenthesis).
 

@@ -184,13 +184,29 @@ class Database:
 
     def look(self, key: bytes) -> Any:
         """As `get`, but no access is recorded (EXISTS, TYPE, TTL)."""
-        slot = self._slot(key)
-        if slot < 0:
-            self.engine.stats.keyspace_misses += 1
-            self.notify(b"keymiss", key)
-            return None
-        self.engine.stats.keyspace_hits += 1
-        return self.values[slot]
+        engine = self.engine
+        slot = self.slots.get(key)
+        if slot is not None:
+            deadline = self.deadlines[slot]
+            if not deadline or deadline >= engine.now * 1000.0 or self._slot(key) >= 0:
+                engine.stats.keyspace_hits += 1
+                return self.values[slot]
+        engine.stats.keyspace_misses += 1
+        self.notify(b"keymiss", key)
+        return None
+
+    def look_deadline(self, key: bytes) -> int:
+        """As `look`, for when the key is due; see `deadline`."""
+        engine = self.engine
+        slot = self.slots.get(key)
+        if slot is not None:
+            deadline = self.deadlines[slot]
+            if not deadline or deadline >= engine.now * 1000.0 or self._slot(key) >= 0:
+                engine.stats.keyspace_hits += 1
+                return deadline
+        engine.stats.keyspace_misses += 1
+        self.notify(b"keymiss", key)
+        return -1
 
     def peek(self, key: bytes) -> Any:
         """The value or None, without counting anything (OBJECT, TTL, DEBUG …)."""
@@ -395,7 +411,23 @@ class Database:
     def set_deadline(self, key: bytes, deadline_ms: int) -> None:
         """Make the existing `key` due at `deadline_ms`; 0 takes its deadline away."""
         slot = self.slots[key]
-        self.volatile += bool(deadline_ms) - bool(self.deadlines[slot])
+        if not self.deadlines[slot]:
+            self.volatile += 1
+        if not deadline_ms:
+            self.volatile -= 1
+        self.deadlines[slot] = deadline_ms
+
+    def postpone(self, key: bytes, deadline_ms: int) -> None:
+        """As `set_deadline`, with an access."""
+        engine, slot = self.engine, self.slots[key]
+        if engine.touch is None:
+            self.accesses[slot] = engine.now
+        else:
+            engine.touch(self, slot)
+        if not self.deadlines[slot]:
+            self.volatile += 1
+        if not deadline_ms:
+            self.volatile -= 1
         self.deadlines[slot] = deadline_ms
 
     def expire_slot(self, slot: int) -> None:

@@ -1,9 +1,10 @@
-"""Hashes that are used a lot are kept as dicts for a while; see `structures.hash`.
+"""Hashes and sets that are used a lot are kept unpacked for a while; see `structures`.
 
 A packed hash takes a third of the memory of a dict, and several times as long to look into. So the
-first few commands on hashes after each tick warm the hash that they use, which is likely to be one
-that most commands use. There are never more than some dozens of them; the one that has been warm
-for longest is packed again, one at each tick and one for each that comes beyond the number.
+first few commands on hashes and sets after each tick warm the one that they use, which is likely
+to be one that most commands use. There are never more than some dozens of them; the one that has
+been warm for longest is packed again, one at each tick and one for each that comes beyond the
+number.
 
 Under a memory limit nothing is warmed: each write would have to weigh a dict.
 """
@@ -13,23 +14,24 @@ from __future__ import annotations
 from collections import deque
 
 from cacheapp.engine.structures.hash import Hash
+from cacheapp.engine.structures.set import Set
 
 _WARM_MAX = 64
 _OFFERS_A_TICK = 16
 
 
 class Warmth:
-    """The warm hashes of one engine. Used under its lock."""
+    """The warm hashes and sets of one engine. Used under its lock."""
 
     __slots__ = ("_warm", "left")
 
     def __init__(self) -> None:
-        self._warm: deque[Hash] = deque()
+        self._warm: deque[Hash | Set] = deque()
         # How many offers are taken until the next tick: no command needs to ask where it is 0.
         self.left = 0
 
-    def offer(self, found: Hash) -> None:
-        """Warm a hash that a command uses."""
+    def offer(self, found: Hash | Set) -> None:
+        """Warm a hash or set that a command uses."""
         self.left -= 1
         if found.warm():
             self._warm.append(found)
@@ -37,7 +39,7 @@ class Warmth:
                 self._warm.popleft().cool()
 
     def tick(self, *, limited: bool) -> None:
-        """Pack the hash that has been warm for longest; take offers unless memory is `limited`."""
+        """Pack the one that has been warm for longest; take offers unless memory is `limited`."""
         self.left = 0 if limited else _OFFERS_A_TICK
         if self._warm:
             self._warm.popleft().cool()

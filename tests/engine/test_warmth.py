@@ -1,4 +1,4 @@
-"""Hashes that are used a lot are dicts for a while, and nobody can tell."""
+"""Hashes and sets that are used a lot are unpacked for a while, and nobody can tell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cacheapp.engine import warmth
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.structures.hash import Hash
+from cacheapp.engine.structures.set import Set, common_members, intersection
 
 ENTRIES_MAX, VALUE_BYTES_MAX = 4, 8
 FIELD = st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"a field too long"])
@@ -61,6 +62,52 @@ def test_its_bytes_are_those_of_the_packed_hash(value: bytes) -> None:
     for found in (warm, packed):
         found.put(b"c", value, ENTRIES_MAX, 2000)
     assert warm.memory_bytes(0) == packed.memory_bytes(0)
+
+
+MEMBER = st.sampled_from([b"1", b"-7", b"22", b"a", b"", b"\xff", b"x" * 1100])
+SET_STEP = st.one_of(
+    st.tuples(st.sampled_from(["add", "remove"]), MEMBER),
+    st.tuples(st.sampled_from(["warm", "cool", "copy"])),
+)
+
+
+@given(st.lists(SET_STEP, max_size=30))
+def test_a_warm_set_is_like_a_packed_one(steps: list[tuple[str, ...]]) -> None:
+    warm, packed = Set(), Set()
+    other = Set.of({b"1", b"a", b"b"}, ENTRIES_MAX)
+    for name, *arguments in steps:
+        if name in ("warm", "cool"):
+            getattr(warm, name)()
+        elif name == "copy":
+            warm, packed = warm.copy(), packed.copy()
+        elif name == "add":
+            assert warm.add(*arguments, ENTRIES_MAX) == packed.add(*arguments, ENTRIES_MAX)
+        else:
+            assert warm.remove(*arguments) == packed.remove(*arguments)
+        # The order too: a scan relies on it.
+        assert warm.members() == packed.members()
+        assert (len(warm), warm.intset) == (len(packed), packed.intset)
+        assert warm.memory_bytes(0) == packed.memory_bytes(0)
+        assert set(warm.collected()) == warm.as_set() == packed.as_set()
+        assert [each in warm for each in (b"1", b"a")] == [each in packed for each in (b"1", b"a")]
+        other.warm()
+        assert common_members([warm, other]) == common_members([packed, other])
+        assert sorted(intersection([other, warm])) == sorted(intersection([other, packed]))
+
+
+def test_sets_are_warmed_by_the_commands_that_use_them() -> None:
+    engine = Engine(clock=(clock := ManualClock()))
+    session = engine.connect(lambda _reply: None)
+    engine.execute(session, [b"SADD", b"one", b"a", b"b"])
+    engine.execute(session, [b"SADD", b"two", b"b"])
+    for words in (b"SISMEMBER one a", b"SINTER one two", b"SREM two missing", b"SADD one c"):
+        clock.advance(0.2)
+        for key in (b"one", b"two"):
+            engine.databases[0].peek(key).cool()
+        engine.execute(session, words.split())
+        key = words.split()[1]
+        assert not engine.databases[0].peek(key).warm()
+    assert set(engine.execute(session, [b"SINTER", b"one", b"two"])) == {b"b"}
 
 
 def _warm_hashes(engine: Engine) -> int:

@@ -12,6 +12,8 @@ from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
 
+# Less than this much, in any unit and from any base, is a deadline in 64 bits.
+_SURELY_FITS = 2**52
 _CONDITIONS = frozenset({b"NX", b"XX", b"GT", b"LT"})
 
 
@@ -61,12 +63,12 @@ def _expire(
     """Make `key` due `amount` units after `base_ms`, if `options` allow; 1 if it was done."""
     conditions = _conditions(options) if options else None
     due = parse_int(amount)
-    if unit_ms > 1 and not -(-INT64_MIN // unit_ms) <= due <= INT64_MAX // unit_ms:
+    if not -_SURELY_FITS < due < _SURELY_FITS and (
+        not -(-INT64_MIN // unit_ms) <= due <= INT64_MAX // unit_ms
+        or due * unit_ms > INT64_MAX - base_ms
+    ):
         raise invalid_expire(name)
-    due *= unit_ms
-    if due > INT64_MAX - base_ms:
-        raise invalid_expire(name)
-    due += base_ms
+    due = due * unit_ms + base_ms
     db = ctx.db
     before = db.deadline(key)
     if before < 0 or (conditions and not _allowed(conditions, before, due)):
@@ -74,8 +76,7 @@ def _expire(
     if due <= (base_ms or ctx.engine.now_ms):
         db.delete(key)
     else:
-        db.touch_slot(db.slots[key])
-        db.set_deadline(key, due)
+        db.postpone(key, due)
         db.changed(key, b"expire")
     return 1
 
@@ -109,7 +110,10 @@ def _allowed(conditions: frozenset[bytes], current: int, due: int) -> bool:
     summary="Returns the expiration time in seconds of a key.", tips=("nondeterministic_output",),
 )  # fmt: skip
 def ttl(ctx: Session, key: bytes) -> Reply:
-    return _due(ctx, key, ctx.engine.now_ms, 1000)
+    deadline = ctx.db.look_deadline(key)
+    if deadline <= 0:
+        return -1 if deadline == 0 else -2
+    return (max(0, deadline - ctx.engine.now_ms) + 500) // 1000
 
 
 @command(
@@ -141,11 +145,9 @@ def pexpiretime(ctx: Session, key: bytes) -> Reply:
 
 def _due(ctx: Session, key: bytes, base_ms: int, unit_ms: int) -> int:
     """The deadline of `key` after `base_ms` in rounded units; -1 for none, -2 for no key."""
-    if ctx.db.look(key) is None:
-        return -2
-    deadline = ctx.db.deadline(key)
-    if not deadline:
-        return -1
+    deadline = ctx.db.look_deadline(key)
+    if deadline <= 0:
+        return -1 if deadline == 0 else -2
     left_ms = max(0, deadline - base_ms)
     return left_ms if unit_ms == 1 else (left_ms + 500) // 1000
 
@@ -158,7 +160,6 @@ def persist(ctx: Session, key: bytes) -> Reply:
     db = ctx.db
     if db.deadline(key) <= 0:
         return 0
-    db.touch_slot(db.slots[key])
-    db.set_deadline(key, 0)
+    db.postpone(key, 0)
     db.changed(key, b"persist")
     return 1

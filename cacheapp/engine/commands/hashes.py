@@ -229,10 +229,11 @@ def hdel(ctx: Session, key: bytes, *fields: bytes) -> Reply:
     group="hash", since="2.0.0", summary="Adds an integer to a field of a hash (0 if missing).",
 )  # fmt: skip
 def hincrby(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply:
-    increment = parse_int(amount)
+    total = parse_int(amount)
     found = _alive_for(ctx, key, field)
     current = None if found is None else found.get(field)
-    total = increment + (0 if current is None else parse_int(current, _NOT_AN_INTEGER))
+    if current is not None:
+        total += parse_int(current, _NOT_AN_INTEGER)
     if not INT64_MIN <= total <= INT64_MAX:
         raise CommandError(OVERFLOW)
     _put(ctx, key, found, field, b"%d" % total, b"hincrby")

@@ -64,6 +64,8 @@ def _count_large(ctx: Session, gone: Iterable[Any]) -> None:
     tips=("request_policy:multi_shard", "response_policy:agg_sum"),
 )  # fmt: skip
 def exists(ctx: Session, *keys: bytes) -> Reply:
+    if len(keys) == 1:
+        return 0 if ctx.db.look(keys[0]) is None else 1
     return sum(ctx.db.look(key) is not None for key in keys)
 
 

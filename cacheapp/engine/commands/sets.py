@@ -6,7 +6,7 @@ which order they are shown is the structure's business; here are arguments, repl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cacheapp.engine.arguments import parse_cursor, parse_int
 from cacheapp.engine.errors import NEGATIVE_COUNT, SYNTAX, CommandError
@@ -14,7 +14,13 @@ from cacheapp.engine.keyspecs import key_at, keys_at, keys_counted_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply, SetReply
 from cacheapp.engine.session import Session
-from cacheapp.engine.structures.set import Set, intersection, intersection_size, union
+from cacheapp.engine.structures.set import (
+    Set,
+    common_members,
+    intersection,
+    intersection_size,
+    union,
+)
 from cacheapp.engine.walking import picks, random_count, scan_options
 
 # SPOP with a count rebuilds the set from what is left, where that is less than a fifth of it.
@@ -38,6 +44,8 @@ def sadd(ctx: Session, key: bytes, *members: bytes) -> Reply:
     if found is None:
         found = Set()
         db.put(key, found)
+    elif (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     added = 0
     for member in members:
         added += found.add(member, limit)
@@ -55,6 +63,8 @@ def srem(ctx: Session, key: bytes, *members: bytes) -> Reply:
     found: Set | None = ctx.db.edit(key, Set)
     if found is None:
         return 0
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     removed = sum(map(found.remove, members))
     if removed:
         ctx.db.removed_from(key, found, b"srem")
@@ -91,7 +101,11 @@ def smove(ctx: Session, source: bytes, destination: bytes, member: bytes) -> Rep
 )  # fmt: skip
 def sismember(ctx: Session, key: bytes, member: bytes) -> Reply:
     found: Set | None = ctx.db.read(key, Set)
-    return 1 if found is not None and member in found else 0
+    if found is None:
+        return 0
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
+    return 1 if member in found else 0
 
 
 @command(
@@ -123,6 +137,16 @@ def scard(ctx: Session, key: bytes) -> Reply:
 def smembers(ctx: Session, key: bytes) -> Reply:
     found: Set | None = ctx.db.read(key, Set)
     return SetReply() if found is None else SetReply(found.members())
+
+
+def smembers_unordered(ctx: Session, key: bytes) -> Collection[bytes]:
+    """SMEMBERS for who wants them in no order, and does not change what it is given."""
+    found: Set | None = ctx.db.read(key, Set)
+    if found is None:
+        return ()
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
+    return found.collected()
 
 
 @command(
@@ -205,10 +229,21 @@ def _sources(ctx: Session, keys: Iterable[bytes]) -> list[Set | None]:
     return [ctx.db.read(key, Set) for key in keys]
 
 
+def _intersected(ctx: Session, keys: Iterable[bytes]) -> list[Set]:
+    """The sets at `keys`, or none at all where one is missing."""
+    # All of them are looked at first: the one of another type may come after a missing one.
+    sets = [ctx.db.read(key, Set) for key in keys]
+    if None in sets:
+        return []
+    if (warmth := ctx.engine.warmth).left:
+        for each in sets:
+            warmth.offer(each)
+    return sets
+
+
 def _intersection(ctx: Session, keys: Iterable[bytes]) -> list[bytes]:
-    sets = _sources(ctx, keys)
-    present = [each for each in sets if each is not None]
-    return intersection(present) if len(present) == len(sets) else []
+    sets = _intersected(ctx, keys)
+    return intersection(sets) if sets else []
 
 
 def _union(ctx: Session, keys: Iterable[bytes]) -> Set:
@@ -242,6 +277,12 @@ def _store(ctx: Session, destination: bytes, made: Set, event: bytes) -> int:
 )  # fmt: skip
 def sinter(ctx: Session, *keys: bytes) -> Reply:
     return SetReply(_intersection(ctx, keys))
+
+
+def sinter_unordered(ctx: Session, *keys: bytes) -> Collection[bytes]:
+    """SINTER for who wants a set."""
+    sets = _intersected(ctx, keys)
+    return common_members(sets) if sets else ()
 
 
 @command(

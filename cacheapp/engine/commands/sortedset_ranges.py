@@ -31,8 +31,13 @@ Range = Callable[[SortedSet], tuple[int, int]]
 
 # Most programs ask for the same few ranks again and again; nothing else depends on the arguments.
 @lru_cache(maxsize=256)
+def _ranks(low: bytes, high: bytes) -> tuple[int, int]:
+    return parse_int(low), parse_int(high)
+
+
+@lru_cache(maxsize=256)
 def _rank_range(low: bytes, high: bytes, reverse: bool = False) -> Range:
-    first, last = parse_int(low), parse_int(high)
+    first, last = _ranks(low, high)
 
     def positions(found: SortedSet) -> tuple[int, int]:
         size = len(found)
@@ -166,6 +171,15 @@ def _read(ctx: Session, key: bytes, query: _Query, arguments: tuple[bytes, ...])
     summary="Returns a range of a sorted set, by rank, score or member.", shaped=True,
 )  # fmt: skip
 def zrange(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
+    if len(arguments) == 2:
+        first, last = _ranks(*arguments)
+        found: SortedSet | None = ctx.db.read(key, SortedSet)
+        if found is None:
+            return []
+        if first >= 0 <= last:
+            return found.members(first, last + 1)
+        start, stop = _rank_range(*arguments)(found)
+        return found.members(start, stop)
     return _read(ctx, key, _ANY, arguments)
 
 
@@ -184,6 +198,14 @@ def zrevrange(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     summary="Returns the members of a sorted set within a range of scores.", shaped=True,
 )  # fmt: skip
 def zrangebyscore(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
+    if len(arguments) == 2:
+        lowest, low_open = parse_score_bound(arguments[0])
+        highest, high_open = parse_score_bound(arguments[1])
+        found: SortedSet | None = ctx.db.read(key, SortedSet)
+        if found is None:
+            return []
+        start, stop = found.score_range(lowest, low_open, highest, high_open)
+        return found.members(start, stop)
     return _read(ctx, key, _BY_SCORE, arguments)
 
 
@@ -245,21 +267,19 @@ def zrangestore(
 # Counting
 
 
-def _count(ctx: Session, key: bytes, bounds: Range) -> int:
-    found: SortedSet | None = ctx.db.read(key, SortedSet)
-    if found is None:
-        return 0
-    start, stop = bounds(found)
-    return max(0, stop - start)
-
-
 @command(
     "ZCOUNT", arity=4, flags="readonly fast", keys=(1, 1, 1), key_flags="RO access",
     group="sorted-set", since="2.0.0", complexity="O(log(N))",
     summary="Counts the members of a sorted set within a range of scores.",
 )  # fmt: skip
 def zcount(ctx: Session, key: bytes, low: bytes, high: bytes) -> Reply:
-    return _count(ctx, key, _score_range(low, high))
+    lowest, low_open = parse_score_bound(low)
+    highest, high_open = parse_score_bound(high)
+    found: SortedSet | None = ctx.db.read(key, SortedSet)
+    if found is None:
+        return 0
+    start, stop = found.score_range(lowest, low_open, highest, high_open)
+    return stop - start if stop > start else 0
 
 
 @command(
@@ -268,7 +288,12 @@ def zcount(ctx: Session, key: bytes, low: bytes, high: bytes) -> Reply:
     summary="Counts the members of a sorted set between two members.",
 )  # fmt: skip
 def zlexcount(ctx: Session, key: bytes, low: bytes, high: bytes) -> Reply:
-    return _count(ctx, key, _lex_range(low, high))
+    bounds = _lex_range(low, high)
+    found: SortedSet | None = ctx.db.read(key, SortedSet)
+    if found is None:
+        return 0
+    start, stop = bounds(found)
+    return max(0, stop - start)
 
 
 # Removing

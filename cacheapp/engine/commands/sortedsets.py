@@ -19,7 +19,6 @@ from cacheapp.engine.walking import picks, random_count, scan_options
 
 _ADD_OPTIONS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
 _NO_OPTIONS: frozenset[bytes] = frozenset()
-_INCREMENT = frozenset({b"INCR"})
 # A listpack keeps whole numbers up to half the range of 64 bits as integers.
 _WHOLE_MAX = 2**62
 
@@ -43,12 +42,17 @@ def _wanted(
     if b"NX" in options:
         return None
     if b"INCR" in options:
-        score += old
-        if math.isnan(score):
-            raise CommandError("ERR resulting score is not a number (NaN)")
+        score = _sum(old, score)
     if (b"GT" in options and score <= old) or (b"LT" in options and score >= old):
         return None
     return score
+
+
+def _sum(score: float, increment: float) -> float:
+    total = score + increment
+    if math.isnan(total):
+        raise CommandError("ERR resulting score is not a number (NaN)")
+    return total
 
 
 @command(
@@ -57,11 +61,11 @@ def _wanted(
     summary="Adds members to a sorted set or changes their scores.", shaped=True,
 )  # fmt: skip
 def zadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
+    if len(arguments) == 2 and arguments[0].upper() not in _ADD_OPTIONS:
+        return _add_one(ctx, key, *arguments)
     start = 0
     while start < len(arguments) and arguments[start].upper() in _ADD_OPTIONS:
         start += 1
-    if len(arguments) == 2 and not start:
-        return _add_one(ctx, key, *arguments)
     pairs = arguments[start:]
     if len(pairs) % 2 or not pairs:
         raise CommandError(SYNTAX)
@@ -78,7 +82,19 @@ def zadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     summary="Adds to the score of a member of a sorted set (0 if missing).", shaped=True,
 )  # fmt: skip
 def zincrby(ctx: Session, key: bytes, amount: bytes, member: bytes) -> Reply:
-    return _add(ctx, key, _INCREMENT, (amount, member))
+    increment = parse_float(amount)
+    db, limits = ctx.db, ctx.engine.config.values
+    found: SortedSet | None = db.edit(key, SortedSet)
+    if found is None:
+        found = SortedSet()
+        db.put(key, found)
+    old = found.score(member)
+    score = increment if old is None else _sum(old, increment)
+    if score == old:
+        return score
+    found.put(member, score, limits["zset-max-listpack-entries"], limits["zset-max-listpack-value"])
+    db.changed(key, b"zincr")
+    return score
 
 
 def _add_one(ctx: Session, key: bytes, raw: bytes, member: bytes) -> int:
@@ -89,10 +105,11 @@ def _add_one(ctx: Session, key: bytes, raw: bytes, member: bytes) -> int:
     if found is None:
         found = SortedSet()
         db.put(key, found)
-    old = found.score(member)
-    if score == old:
+    old = found.put(
+        member, score, limits["zset-max-listpack-entries"], limits["zset-max-listpack-value"]
+    )
+    if old == score:
         return 0
-    found.put(member, score, limits["zset-max-listpack-entries"], limits["zset-max-listpack-value"])
     db.changed(key, b"zadd")
     return 1 if old is None else 0
 

@@ -295,14 +295,16 @@ def _count(ctx: Session, key: bytes, amount: int) -> int:
     """Add `amount` to the integer at `key` (0 where it is missing), keeping its deadline."""
     db = ctx.db
     value = db.edit(key, STRING)
-    if value is None:
-        value = 0
-    elif type(value) is not int:
-        value = parse_int(string_bytes(value))
-    total: int = value + amount
+    number = 0
+    if value is not None:
+        number = value if type(value) is int else parse_int(string_bytes(value))
+    total: int = number + amount
     if not INT64_MIN <= total <= INT64_MAX:
         raise CommandError(OVERFLOW)
-    db.put(key, total, keep_deadline=True)
+    if value is None:
+        db.put(key, total)
+    else:
+        db.replace(key, total)
     db.changed(key, b"incrby")
     return total
 

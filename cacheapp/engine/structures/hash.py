@@ -115,20 +115,20 @@ class Hash:
 
     def put_many(self, pairs: Sequence[bytes], entries_max: int, value_bytes_max: int) -> int:
         """Set fields and values, given in turn; how many fields are new. See `put`."""
-        if self._fields == packing.EMPTY and max(map(len, pairs)) <= value_bytes_max:
-            packed = packing.pack(pairs)
-            if packed is not None and len(pairs) <= 2 * entries_max:
-                self._fields = packed
-                return len(pairs) // 2
         fields = self._fields
-        if (
-            isinstance(fields, dict)
-            and self._aside is None
-            and max(map(len, pairs)) <= value_bytes_max
+        if isinstance(fields, bytes):
+            if fields == packing.EMPTY and max(map(len, pairs)) <= value_bytes_max:
+                packed = packing.pack(pairs)
+                if packed is not None and len(pairs) <= 2 * entries_max:
+                    self._fields = packed
+                    return len(pairs) // 2
+        elif self._aside is None and (
+            # The first is the faster way to know it of short ones.
+            len(b"".join(pairs)) <= value_bytes_max or max(map(len, pairs)) <= value_bytes_max
         ):
             size = len(fields)
-            items = iter(pairs)
-            fields.update(zip(items, items, strict=True))
+            for at in range(0, len(pairs), 2):
+                fields[pairs[at]] = pairs[at + 1]
             if len(fields) > entries_max:
                 self._table()[1].listpack = False
             return len(fields) - size

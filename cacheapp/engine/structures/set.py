@@ -6,6 +6,10 @@ when it is shown. Few and short members of either kind are kept in one bytes obj
 `packing`), others in a set of Python's. Limits are arguments of the writes, because they count at
 the time of the write.
 
+A packed set that is used a lot may be *warm*: it has a set of Python's besides, until `cool`. The
+packed form goes on to say the order, so nothing of what clients see depends on it. Who decides is
+the engine's `warmth`.
+
 Left out on purpose: the listpack encoding, which came with Redis 7.2.
 """
 
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 from cacheapp.engine.structures import packing
@@ -35,12 +39,15 @@ def _is_integer(member: bytes) -> bool:
 class Set:
     """Different members, all bytes."""
 
-    __slots__ = ("_index", "_members", "intset")
+    # The fourth slot fills 64 bytes, which three of them need as well.
+    __slots__ = ("_index", "_members", "_warm", "intset")
 
     def __init__(self) -> None:
         self._members: bytes | set[bytes] = packing.EMPTY
         # Only beside a set of Python's.
         self._index: ScanIndex | None = None
+        # The same as a packed `_members`, where it is warm.
+        self._warm: set[bytes] | None = None
         # Whether Redis would still keep it as an intset.
         self.intset = True
 
@@ -62,15 +69,31 @@ class Set:
         return packing.count(members) if isinstance(members, bytes) else len(members)
 
     def __contains__(self, member: bytes) -> bool:
+        if self._warm is not None:
+            return member in self._warm
         members = self._members
         if isinstance(members, bytes):
             return packing.has_member(members, member)
         return member in members
 
+    def warm(self) -> bool:
+        """Have a set of Python's besides until `cool`, if it is packed; whether that is new."""
+        members = self._members
+        if self._warm is None and isinstance(members, bytes):
+            self._warm = set(packing.member_list(members))
+            return True
+        return False
+
+    def cool(self) -> None:
+        """Be packed only, if it is packed."""
+        self._warm = None
+
     def add(self, member: bytes, entries_max: int) -> bool:
         """Put `member` in; whether it is new. `entries_max` is the limit of an intset."""
-        members = self._members
+        members, warm = self._members, self._warm
         if isinstance(members, bytes):
+            if warm is not None and member in warm:
+                return False
             grown = packing.add_member(members, member)
             if grown is members:
                 return False
@@ -78,6 +101,8 @@ class Set:
                 members = self._table()
             else:
                 self._members = grown
+                if warm is not None:
+                    warm.add(member)
         if not isinstance(members, bytes):
             if member in members:
                 return False
@@ -90,12 +115,16 @@ class Set:
 
     def remove(self, member: bytes) -> bool:
         """Take `member` out; whether it was there."""
-        members = self._members
+        members, warm = self._members, self._warm
         if isinstance(members, bytes):
+            if warm is not None and member not in warm:
+                return False
             left = packing.remove_member(members, member)
             if left is None:
                 return False
             self._members = left
+            if warm is not None:
+                warm.remove(member)
             return True
         if member not in members:
             return False
@@ -109,6 +138,7 @@ class Set:
         members = self._members
         if isinstance(members, bytes):
             members = self._members = set(packing.member_list(members))
+            self._warm = None
         return members
 
     def _listed(self) -> list[bytes]:
@@ -118,8 +148,17 @@ class Set:
 
     def as_set(self) -> set[bytes]:
         """All members, to be read only."""
+        if self._warm is not None:
+            return self._warm
         members = self._members
         return set(packing.member_list(members)) if isinstance(members, bytes) else members
+
+    def collected(self) -> Collection[bytes]:
+        """All members, in any order, to be read only: as what they are at hand."""
+        if self._warm is not None:
+            return self._warm
+        members = self._members
+        return packing.member_list(members) if isinstance(members, bytes) else members
 
     def members(self) -> list[bytes]:
         """All members, in numeric order in an intset, else in any."""
@@ -190,15 +229,19 @@ def union(sets: Iterable[Set]) -> set[bytes]:
 
 def intersection(sets: Sequence[Set]) -> list[bytes]:
     """The members of all of `sets` (one at least), in the order of the smallest."""
+    common = common_members(sets)
+    return sorted(common, key=int) if min(sets, key=len).intset else list(common)
+
+
+def common_members(sets: Sequence[Set]) -> set[bytes]:
+    """The members of all of `sets` (one at least), as a new set."""
+    if len(sets) == 2:
+        one, other = sets
+        if one._warm is not None and other._warm is not None:
+            return one._warm & other._warm
     smallest, *others = sorted(sets, key=len)
     # A packed one is looked at once: to make a set of it first would take longer.
-    common = smallest.as_set().intersection(
-        *(
-            packing.member_list(held) if isinstance(held := other._members, bytes) else held
-            for other in others
-        )
-    )
-    return sorted(common, key=int) if smallest.intset else list(common)
+    return smallest.as_set().intersection(*(other.collected() for other in others))
 
 
 def intersection_size(sets: Sequence[Set], limit: int) -> int:

@@ -17,6 +17,7 @@ import random
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sortedcontainers import SortedList
@@ -28,6 +29,7 @@ from cacheapp.engine.structures.scanindex import ScanIndex
 _LIST_MAX = 512
 
 Entry = tuple[float, bytes]
+_member = itemgetter(1)
 
 
 class MemberBound(Protocol):
@@ -82,10 +84,17 @@ class SortedSet:
         """The score of each of `members`, None where it is missing."""
         return list(map(self._scores.get, members))
 
-    def put(self, member: bytes, score: float, entries_max: int, value_bytes_max: int) -> None:
-        """Set the score of `member`, new or not. The two limits are those of a listpack."""
+    def put(
+        self, member: bytes, score: float, entries_max: int, value_bytes_max: int
+    ) -> float | None:
+        """Set the score of `member`; the one that it had, or None where it is new.
+
+        The two limits are those of a listpack.
+        """
         scores, order = self._scores, self._order
-        old = scores.get(member)
+        old: float | None = scores.get(member)
+        if score == old:
+            return old
         if old is None:
             if self.packed and (len(scores) >= entries_max or len(member) > value_bytes_max):
                 self.packed = False
@@ -101,10 +110,11 @@ class SortedSet:
         scores[member] = score
         if type(order) is not list:
             order.add((score, member))
-            return
+            return old
         insort(order, (score, member))
         if len(order) > _LIST_MAX:
             self._order = SortedList(order)
+        return old
 
     def remove(self, member: bytes) -> bool:
         """Take `member` out; whether it was there."""
@@ -143,6 +153,10 @@ class SortedSet:
         self, low: float, low_exclusive: bool, high: float, high_exclusive: bool
     ) -> tuple[int, int]:
         """The positions of the scores between `low` and `high`; empty ranges have stop <= start."""
+        order = self._order
+        if type(order) is list and not (low_exclusive or high_exclusive) and high < math.inf:
+            start = bisect_left(order, (low,))
+            return start, bisect_left(order, (math.nextafter(high, math.inf),), start)
         return (
             self._position(low, after=low_exclusive),
             self._position(high, after=not high_exclusive),
@@ -194,6 +208,10 @@ class SortedSet:
         if reverse:
             entries.reverse()
         return entries
+
+    def members(self, start: int, stop: int) -> list[bytes]:
+        """The members at positions `start` to `stop`, without their scores."""
+        return [*map(_member, self._order[start:stop])]
 
     def remove_slice(self, start: int, stop: int) -> list[Entry]:
         """Take out the entries at positions `start` to `stop` and return them in order."""
