@@ -8,6 +8,7 @@ client saw. `Parted` carries the transcript.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,10 @@ PACKED = (b"listpack", b"intset")
 CROSSED = b"crossed"
 # A scan that does not end after so many calls is a failure of its own.
 SCAN_CALLS_MAX = 10_000
+# The sides run one after the other, by the same clock; what a busy machine held up for longer
+# than the tolerance of the rules proves nothing, and is run again.
+HELD_UP_S = 1.0
+RUNS_MAX = 5
 
 READERS = {
     b"string": lambda key: [b"GET", key],
@@ -84,6 +89,17 @@ class Comparison:
 
         With `pushes`, what the other connections receive is compared after each command.
         """
+        for run in range(1, RUNS_MAX + 1):
+            began = time.monotonic()
+            try:
+                self._run(sequence, pushes)
+            except Parted:
+                if time.monotonic() - began < HELD_UP_S or run == RUNS_MAX:
+                    raise
+            else:
+                return
+
+    def _run(self, sequence: Sequence, pushes: bool) -> None:
         if self.lost:
             raise ConnectionError(self.lost)
         self.redis.begin(sequence.protocol, sequence.small_limits, sequence.events)

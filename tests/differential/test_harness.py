@@ -13,7 +13,7 @@ from cacheapp.engine import registry
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import NULL_ARRAY, SetReply, Status
 from cacheapp.engine.session import Session
-from tests.differential import groups
+from tests.differential import groups, harness
 from tests.differential.fuzz import fuzz
 from tests.differential.groups import GROUPS
 from tests.differential.harness import Comparison
@@ -154,6 +154,23 @@ def test_a_wrong_reply_is_found_and_its_sequence_is_short(
     assert outcome.failure is not None
     assert steps_in(outcome.failure)[-1] == "STRLEN"
     assert len(steps_in(outcome.failure)) <= 2
+
+
+@pytest.mark.requires_redis
+@pytest.mark.parametrize(("held_up_s", "runs"), [(0.0, harness.RUNS_MAX), (60.0, 1)])
+def test_what_was_held_up_is_run_again_a_few_times(
+    comparison: Comparison,
+    plant: Callable[[bytes, Callable[..., Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    held_up_s: float,
+    runs: int,
+) -> None:
+    plant(b"STRLEN", lambda _ctx, _key: 7)
+    before = comparison.compared["STRLEN"]
+    monkeypatch.setattr(harness, "HELD_UP_S", held_up_s)
+    with pytest.raises(harness.Parted):
+        comparison.run(harness.Sequence([harness.Step((b"STRLEN", b"none"))]))
+    assert comparison.compared["STRLEN"] - before == runs
 
 
 @pytest.mark.requires_redis
