@@ -34,6 +34,7 @@ from cacheapp.cache.connections import (
     make_factory,
 )
 from cacheapp.cache.keys import KeyShape
+from cacheapp.cache.prefixes import Prefixes
 from cacheapp.cache.serializers import make_compressor, make_format
 from cacheapp.clients import URLError, check_url, get_client
 from cacheapp.clients.url import DATABASES_DEFAULT, EngineURL, is_engine_url, parse_engine_url
@@ -56,6 +57,7 @@ OPTIONS: Final = frozenset(
         "PARSER_CLASS",
         "PASSWORD",
         "PICKLE_VERSION",
+        "PREFIXES",
         "REDIS_CLIENT_CLASS",
         "REDIS_CLIENT_KWARGS",
         "REPLICA_READ_ONLY",
@@ -265,6 +267,7 @@ _MADE_OF_OPTIONS: Final[tuple[tuple[str, Callable[[Any], Any], str], ...]] = (
     ("cacheapp.E007", _make_codec_numbers, "COMPRESS_MIN_BYTES is a number of bytes."),
     ("cacheapp.E008", client_class, "Leave CLIENT_CLASS out for cacheapp.cache.CacheClient."),
     ("cacheapp.E008", breaker_seconds, "0 tries a failing server each time."),
+    ("cacheapp.E008", Prefixes.of, "PREFIXES is a list such as ['page:', 'user:*:']."),
     ("cacheapp.E008", _make_connections, "See django-redis's documentation of the option."),
 )
 

@@ -25,7 +25,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha1
 from time import monotonic, perf_counter
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from redis.exceptions import ResponseError
 
-from cacheapp.cache import entries
+from cacheapp.cache import entries, prefixes
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.effects import DOWN, Ask, Compute, Course, Join, Pause, arun, run
 from cacheapp.cache.leases import FILL_LEASED, GIVE_UP, TAKE
@@ -246,6 +246,8 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
     ``found`` is what the caller knows already; None has it look first.
     """
     until = monotonic() + plan.wait_s
+    if cache.prefixes is not None:
+        plan = replace(plan, tags=[*plan.tags, *prefixes.tags_of(cache, name)])
     if found is None:
         found = yield Ask(look(cache, name, plan), writes=False)
     while True:

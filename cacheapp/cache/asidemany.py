@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from cacheapp.cache import entries, operations
+from cacheapp.cache import entries, operations, prefixes
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.aside import (
     NOT_FOUND,
@@ -112,6 +112,9 @@ class _Many:
         self._plan = plan
         self._names = dict(zip(keys, cache.storage_keys(keys, version), strict=True))
         self._values: dict[Any, Any] = {}
+        # The tags that keys have by their prefixes, beside those of the plan.
+        self._own = {key: prefixes.tags_of(cache, name) for key, name in self._names.items()}
+        self._tags = sorted({tag for tags in self._own.values() for tag in tags}.union(plan.tags))
 
     def obtain(self) -> Course:
         """The course of the call: the values by their keys."""
@@ -141,7 +144,8 @@ class _Many:
         keys = list(self._names)
         if self._plan.early or self._plan.stale_ms:
             names = list(self._names.values())
-            seen = yield Ask(look_many(self._cache, names, self._plan), writes=False)
+            plan = replace(self._plan, tags=self._tags)
+            seen = yield Ask(look_many(self._cache, names, plan), writes=False)
             found = dict.fromkeys(keys, NOT_FOUND)
             if seen is not DOWN:
                 found = dict(zip(keys, seen, strict=True))
@@ -221,9 +225,9 @@ class _Many:
         names, plan = [task.name for task in tasks], self._plan
         versions: Any = ()
         try:
-            if plan.tags:
+            if self._tags:
                 living_ms = life_ms(self._cache, plan)
-                versions = yield Ask(tagging.versions(self._cache, plan.tags, living_ms))
+                versions = yield Ask(tagging.versions(self._cache, self._tags, living_ms))
             began = perf_counter()
             loaded = yield self._compute(tasks)
             cost_s = perf_counter() - began
@@ -245,18 +249,21 @@ class _Many:
             yield give_up(names, token)
             return
         filling: list[Any] = [token]
+        current = dict(versions)
         for task in tasks:
             inner, ttl_ms = encoded.get(task.key), ttls_ms.get(task.key)
             if inner is None or ttl_ms == 0:
                 filling += _GONE
             else:
-                filling += plan.wrapped(inner, ttl_ms, cost_s, versions)
+                tags = [(tag, current[tag]) for tag in (*plan.tags, *self._own[task.key])]
+                filling += plan.wrapped(inner, ttl_ms, cost_s, tags)
         kept = yield from store(self._cache, names, filling)
         if kept is DOWN:
             return
         for task, is_kept in zip(tasks, kept, strict=True):
             if is_kept:
-                inner = None if plan.tags else encoded.get(task.key)
+                is_tagged = plan.tags or self._own[task.key]
+                inner = None if is_tagged else encoded.get(task.key)
                 task.flight.finish(Outcome(inner=inner))
         yield from self._newer(
             [task for task, is_kept in zip(tasks, kept, strict=True) if not is_kept]

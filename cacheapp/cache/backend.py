@@ -352,6 +352,7 @@ class CacheBackend(RedisBackend):
     token_lock = tokenlock.token_lock
     invalidate_tags, ainvalidate_tags = twins(tagging.invalidate_tags, degraded=_no)
     invalidate_prefix, ainvalidate_prefix = twins(operations.invalidate_prefix, degraded=_zero)
+    invalidate_version, ainvalidate_version = twins(operations.invalidate_version, degraded=_zero)
     _set_tagged, _aset_tagged = twins(tagging.set_tagged, degraded=_no)
     _unwrap, _aunwrap = twins(
         tagging.unwrap, degraded=lambda self, raw, name, default: default, writes=False

@@ -27,6 +27,7 @@ from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames, KeyShape, encode_key, to_milliseconds
 from cacheapp.cache.near import AnnouncingWriter, NearReader
 from cacheapp.cache.outage import SERVER_ERRORS
+from cacheapp.cache.prefixed import TaggedReader, TaggingWriter
 from cacheapp.cache.serializers import STR_TAG
 from cacheapp.cache.steps import Request, Steps, adrive, drive
 from cacheapp.invalidation.bus import Write
@@ -81,6 +82,8 @@ class RedisBackend(RedisCache):
         self._str_tag = -1
         #: The alias's near cache, if it has one.
         self.near: Any = None
+        #: The prefixes that the alias declares, if it does.
+        self.prefixes: Any = None
         self._client_cls: Any
         self.state: Any
         self.codec: Any
@@ -106,6 +109,7 @@ class RedisBackend(RedisCache):
         self.near = self.state.near
         if self.near is not None and not self._has_plain_keys:
             self.near.has_own_keys()
+        self.prefixes = self.state.prefixes
         if self.codec.has_inline_str:
             self._str_tag = STR_TAG
 
@@ -228,6 +232,8 @@ class RedisBackend(RedisCache):
             self._reader = NearReader(self.near, self._fill)
             return self._reader
         client = byte_client(self.client.get_client(write=False))
+        if self.prefixes is not None:
+            client = TaggedReader(self, self.client.get_client(write=False))
         if self._outages.is_open:
             self._outages.admit()
             return Probe(client, self._outages)
@@ -248,6 +254,8 @@ class RedisBackend(RedisCache):
 
     def _open_writer(self) -> Any:
         """Return the client for writing, and keep it if no outage lasts."""
+        if self.prefixes is not None:
+            return TaggingWriter(self)
         client = byte_client(self.client.get_client(write=True))
         if self.near is not None:
             client = AnnouncingWriter(self.near, self.client.get_client(write=True))

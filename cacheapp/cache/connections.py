@@ -25,6 +25,7 @@ from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames
 from cacheapp.cache.near import Near, NearOptions
 from cacheapp.cache.outage import BREAKER_SECONDS, Outages
+from cacheapp.cache.prefixes import Prefixes
 from cacheapp.cache.serializers import Codec
 from cacheapp.cache.singleflight import Flights
 from cacheapp.clients import URLError, get_async_client, get_client
@@ -191,6 +192,8 @@ class AliasState:
             breaker_seconds=breaker_seconds(options),
         )
         self.factory = make_factory(options)
+        #: The prefixes that are invalidated by one command, where OPTIONS declares any.
+        self.prefixes = Prefixes.of(options)
         near = NearOptions.of(options)
         #: The near cache in front of the alias, where OPTIONS asks for one.
         self.near: Near | None = None

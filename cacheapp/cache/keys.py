@@ -134,10 +134,21 @@ class KeyShape:
         SCAN's pattern alone would take the keys of prefix "a:b" for those of prefix "a".
         Versions are integers or the alias's own VERSION.
         """
-        version = rf"(?:-?\d+|{re.escape(self.own_version)})"
+        return re.compile(self.expression().encode(), re.DOTALL).fullmatch
+
+    def expression(self) -> str:
+        """Return the regular expression of those keys, with groups "version" and "key".
+
+        Raises ImproperlyConfigured if the key function leaves no key to see.
+        """
+        self.pattern()
         regex = re.escape(self.text)
-        regex = regex.replace(str(_VERSION_MARK), version).replace(_KEY_MARK, ".*")
-        return re.compile(regex.encode(), re.DOTALL).fullmatch
+        for mark, name, inner in (
+            (str(_VERSION_MARK), "version", rf"-?\d+|{re.escape(self.own_version)}"),
+            (_KEY_MARK, "key", ".*"),
+        ):
+            regex = regex.replace(mark, f"(?P<{name}>{inner})", 1).replace(mark, f"(?P={name})")
+        return regex
 
     def reverse(self, stored: str, version: Any) -> str:
         """Return the cache key that ``stored`` was made of under ``version``."""

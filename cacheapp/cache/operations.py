@@ -19,6 +19,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django_redis.util import CacheKey
 from redis.exceptions import ResponseError
 
+from cacheapp.cache import entries, prefixes
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.errors import ContentionError
 from cacheapp.cache.keys import encode_key, escape_glob, literal_head
@@ -48,6 +49,8 @@ def store(
     if xx and (yield from tagging.dead(cache, name)) is not None:
         return False
     if ttl_ms != 0:
+        if cache.prefixes is not None and raw[:1] != entries.VALUE:
+            raw = (yield from tagging.heads(cache, (), ttl_ms, (name,)))[0] + raw
         set_ = methodcaller("set", name, raw, px=ttl_ms, nx=nx, xx=xx)
         done = yield cache.write((name,), set_)
         if nx and not done and (yield from tagging.bury(cache, name)):
@@ -114,9 +117,9 @@ def set_many(
     names = cache.storage_keys(data, version)
     values = cache.codec.encode_many(data.values(), names)
     ttl_ms = cache.ttl_ms(timeout)
-    if tags:
-        head = yield from tagging.head(cache, tags, ttl_ms)
-        values = [head + value for value in values]
+    if tags or cache.prefixes is not None:
+        heads = yield from tagging.heads(cache, tags, ttl_ms, names)
+        values = [head + value for head, value in zip(heads, values, strict=True)]
     if ttl_ms == 0:
         yield cache.write(names, methodcaller("delete", *names))
     else:
@@ -154,12 +157,14 @@ def touch(
     """Give ``key`` a new timeout in seconds, or none for None. False for a missing key."""
     name, ttl_ms = cache.storage_key(key, version), cache.ttl_ms(timeout)
     if ttl_ms is not None:
+        yield from tagging.follow(cache, name, "pexpire", ttl_ms)
         return bool((yield cache.write((name,), methodcaller("pexpire", name, ttl_ms))))
 
     def persist(client: Any) -> Any:
         # PERSIST alone answers 0 for a key that has no deadline to lose.
         return client.pipeline(transaction=True).exists(name).persist(name).execute()
 
+    yield from tagging.follow(cache, name, "persist")
     exists, _ = yield cache.write((name,), persist)
     return bool(exists)
 
@@ -179,13 +184,16 @@ def incr(
     name = cache.storage_key(key, version)
     if type(delta) is int:
         try:
-            total = yield from _change(cache, INCR, [name], [delta, int(ignore_key_check)])
+            # What a key has by its prefixes takes Python as well.
+            creates = ignore_key_check and not prefixes.tags_of(cache, name)
+            total = yield from _change(cache, INCR, [name], [delta, int(creates)])
         except ResponseError:
             pass  # no integer of 64 bits is there, or will be: it takes Python's arithmetic
         else:
-            if total is None:
+            if total is not None:
+                return int(total)
+            if not ignore_key_check:
                 raise ValueError(f"Key {key!r} not found")
-            return int(total)
     for _ in range(ATTEMPTS_MAX):
         raw = yield lambda client: client.get(name)
         value = MISSING if raw is None else (yield from tagging.read(cache, raw, name))
@@ -196,6 +204,7 @@ def incr(
             if raw is not None:
                 yield from run_script(BURY, [name], [raw])  # dead, or a lease: no value
             created = cache.codec.encode(delta, name)
+            created = (yield from tagging.heads(cache, (), None, (name,)))[0] + created
             done = yield cache.write((name,), methodcaller("set", name, created, nx=True))
         else:
             total = value + delta
@@ -262,6 +271,7 @@ def _left(reply: int) -> int | None:
 def persist(cache: CacheBackend, key: Any, version: Any = None) -> Steps[bool]:
     """Take the timeout from ``key``. False if it had none, or is missing."""
     name = cache.storage_key(key, version)
+    yield from tagging.follow(cache, name, "persist")
     return bool((yield cache.write((name,), methodcaller("persist", name))))
 
 
@@ -277,18 +287,21 @@ def pexpire(cache: CacheBackend, key: Any, timeout: Any, version: Any = None) ->
     if timeout is None or timeout is DEFAULT_TIMEOUT:
         return (yield from touch(cache, key, timeout, version))
     name = cache.storage_key(key, version)
+    yield from tagging.follow(cache, name, "pexpire", timeout)
     return bool((yield cache.write((name,), methodcaller("pexpire", name, timeout))))
 
 
 def expire_at(cache: CacheBackend, key: Any, when: Any, version: Any = None) -> Steps[bool]:
     """Let ``key`` expire at ``when``, Unix seconds or a datetime. False for a missing key."""
     name = cache.storage_key(key, version)
+    yield from tagging.follow(cache, name, "expireat", when)
     return bool((yield cache.write((name,), methodcaller("expireat", name, when))))
 
 
 def pexpire_at(cache: CacheBackend, key: Any, when: Any, version: Any = None) -> Steps[bool]:
     """Let ``key`` expire at ``when``, Unix milliseconds or a datetime. False for a missing key."""
     name = cache.storage_key(key, version)
+    yield from tagging.follow(cache, name, "pexpireat", when)
     return bool((yield cache.write((name,), methodcaller("pexpireat", name, when))))
 
 
@@ -332,11 +345,23 @@ def delete_pattern(
 
 
 def invalidate_prefix(cache: CacheBackend, prefix: str, version: Any = None) -> Steps[int]:
-    """Delete the keys of one version that begin with ``prefix``; "" is all of it. Returns how many.
+    """Make the keys of one version that begin with ``prefix`` misses; "" is all of it.
 
-    In batches. A value that is being computed for such a key is refused when it comes.
+    A prefix that OPTIONS["PREFIXES"] declares costs one command, and gives True. Any other is a
+    walk that deletes in batches, and gives how many keys those were. A value that is being computed
+    for such a key is refused when it comes. 0 where the server did not answer.
     """
+    if cache.prefixes is not None and cache.prefixes.is_declared(prefix):
+        tag = prefixes.tag_of(prefix, cache.version if version is None else version)
+        name = tagging.version_key(cache, tag)
+        yield cache.write((name,), methodcaller("delete", name))
+        return True
     return (yield from delete_pattern(cache, f"{escape_glob(prefix)}*", version))
+
+
+def invalidate_version(cache: CacheBackend, version: Any = None) -> Steps[int]:
+    """Make all keys of a version misses, the alias's own unless given. See invalidate_prefix()."""
+    return (yield from invalidate_prefix(cache, "", version))
 
 
 def clear(cache: CacheBackend) -> Steps[bool]:

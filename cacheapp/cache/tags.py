@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from redis.exceptions import ResponseError
 
-from cacheapp.cache import entries
+from cacheapp.cache import entries, prefixes
 from cacheapp.cache.keys import encode_key
 from cacheapp.cache.leases import BURY
 from cacheapp.cache.serializers import MISSING
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: The cache version under which the versions of tags stand: an integer, since key functions may
 #: reckon with it and ``clear()`` finds it, and none that anybody uses.
 TAG_VERSION: Final = -7461
+# What the names of those begin with that a key has by its prefixes.
+_OWN: Final = prefixes.MARK.encode()
 #: Characters of a tag at most.
 TAG_SIZE_MAX: Final = 250
 
@@ -53,8 +55,10 @@ def tag_names(tags: Iterable[Any], most: float = entries.TAGS_MAX) -> list[bytes
             "every read compares all of them. Tag it by what is changed, not by what it shows."
         )
     for name in names:
-        if not name or len(name) > TAG_SIZE_MAX:
-            raise ValueError(f"A tag has 1 to {TAG_SIZE_MAX} characters, not {len(name)}")
+        if not name or len(name) > TAG_SIZE_MAX or name[0] == prefixes.MARK:
+            raise ValueError(
+                f"A tag has 1 to {TAG_SIZE_MAX} characters, {name[:20]!r} cannot be one"
+            )
     return [encode_key(name) for name in names]
 
 
@@ -120,16 +124,50 @@ def set_tagged(
 
     name = cache.storage_key(key, version)
     inner, ttl_ms = cache.codec.encode(value, name), cache.ttl_ms(timeout)
-    raw = (yield from head(cache, tags, ttl_ms)) + inner
+    raw = (yield from heads(cache, tags, ttl_ms, (name,)))[0] + inner
     return (yield from operations.store(cache, name, raw, ttl_ms, nx, xx))
 
 
-def head(cache: CacheBackend, tags: Iterable[Any], ttl_ms: int | None) -> Steps[bytes]:
-    """Return what to put before values of ``ttl_ms`` that carry ``tags``; nothing for none."""
-    names = tag_names(tags)
-    if not names or ttl_ms == 0:
-        return b""
-    return entries.pack_head(0, 0.0, (yield from versions(cache, names, ttl_ms)))
+def heads(
+    cache: CacheBackend, tags: Iterable[Any], ttl_ms: int | None, names: Sequence[bytes]
+) -> Steps[list[bytes]]:
+    """Return what to put before values of ``ttl_ms`` at ``names``, nothing for no tags.
+
+    Their tags are ``tags``, and those that each key has by its prefixes. One round trip.
+    """
+    given = tag_names(tags)
+    if ttl_ms == 0:
+        return [b""] * len(names)
+    if cache.prefixes is None:
+        head = b""
+        if given:
+            head = entries.pack_head(0, 0.0, (yield from versions(cache, given, ttl_ms)))
+        return [head] * len(names)
+    each = [[*given, *prefixes.tags_of(cache, name)] for name in names]
+    every = sorted({tag for found in each for tag in found})
+    current = dict((yield from versions(cache, every, ttl_ms)))
+    return [
+        entries.pack_head(0, 0.0, [(tag, current[tag]) for tag in found]) if found else b""
+        for found in each
+    ]
+
+
+def follow(cache: CacheBackend, name: bytes, method: str, *arguments: Any) -> Steps[None]:
+    """Let the tags that a key has by its prefixes live as long as its new deadline says.
+
+    ``method`` is redis-py's, as for the key itself; it never shortens a tag's life.
+    """
+    keys = [version_key(cache, tag) for tag in prefixes.tags_of(cache, name)]
+    options = {} if method == "persist" else {"gt": True}
+
+    def ask(client: Any) -> Any:
+        pipeline = client.pipeline(transaction=False)
+        for key in keys:
+            getattr(pipeline, method)(key, *arguments, **options)
+        return pipeline.execute()
+
+    if keys:
+        yield ask
 
 
 # Reading
@@ -143,10 +181,11 @@ def read_versions(cache: CacheBackend, names: Sequence[bytes]) -> Steps[list[byt
     copied = cache.fetch_many(keys)
     if copied is not None:
         return (yield from copied)
-    return list((yield lambda client: _get_all(client, keys)))
+    return list((yield lambda client: get_all(client, keys)))
 
 
-def _get_all(client: Any, keys: list[bytes]) -> Any:
+def get_all(client: Any, keys: list[bytes]) -> Any:
+    """MGET."""
     return client.fetch_many(keys) if isinstance(client, ByteCommands) else client.mget(keys)
 
 
@@ -244,16 +283,28 @@ def rewrap(raw: bytes, inner: bytes) -> bytes:
 
 def rebind(cache: CacheBackend, raw: bytes, name: bytes, new_name: bytes) -> Steps[bytes | None]:
     """Return ``raw``, found at ``name``, as it is to be stored at ``new_name``; None for a miss."""
-    if raw[:1] not in (entries.VALUE, entries.FILL, entries.WRITE):
-        return cache.codec.rebind(raw, name, new_name)
-    if (yield from unwrap(cache, raw, name, MISSING)) is MISSING:
-        return None
-    opened = _opened(raw)
-    assert opened is not None
-    kept = opened[0]
+    kept: entries.Wrapped | bytes = raw
+    if raw[:1] in (entries.VALUE, entries.FILL, entries.WRITE):
+        if (yield from unwrap(cache, raw, name, MISSING)) is MISSING:
+            return None
+        opened = _opened(raw)
+        assert opened is not None
+        kept = opened[0]
     inner = kept.inner if isinstance(kept, entries.Wrapped) else kept
     moved = cache.codec.rebind(inner, name, new_name)
-    return None if moved is None else rewrap(raw, moved)
+    if moved is None:
+        return None
+    tags = prefixes.tags_of(cache, new_name)
+    if isinstance(kept, entries.Wrapped):
+        own = [(tag, token) for tag, token in kept.tags if not tag.startswith(_OWN)]
+    elif tags:
+        kept, own = entries.Wrapped(inner), []
+    else:
+        return moved
+    if tags:
+        ttl_ms = yield lambda client: client.pttl(name)
+        own += yield from versions(cache, tags, ttl_ms if ttl_ms > 0 else None)
+    return replace(kept, inner=moved, tags=own).pack()
 
 
 def dead(cache: CacheBackend, name: bytes) -> Steps[bytes | None]:

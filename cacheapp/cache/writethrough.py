@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.db import transaction
 
-from cacheapp.cache import entries
+from cacheapp.cache import entries, prefixes
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.effects import DOWN, Ask, Course, arun, run
 from cacheapp.cache.leases import CLOSE_WRITE, OPEN_WRITE
@@ -61,7 +61,7 @@ class _Write:
             raise ValueError(f"lease must be a number of seconds above zero, not {lease!r}")
         self._cache = cache
         self._name = cache.storage_key(key, version)
-        self._tags = tagging.tag_names(tags)
+        self._tags = [*tagging.tag_names(tags), *prefixes.tags_of(cache, self._name)]
         self._ttl_ms = cache.ttl_ms(timeout)
         self._lease_ms = round(lease * 1000)
         self._token = entries.new_token()

@@ -44,6 +44,7 @@ DEGRADED: list[tuple[str, tuple[Any, ...], Any]] = [
     ("get_or_set_many", (["a"], dict.fromkeys), {"a": None}),
     ("invalidate_tags", (["tag"],), False),
     ("invalidate_prefix", ("user:",), 0),
+    ("invalidate_version", (), 0),
     ("has_key", ("key",), False),
     ("delete", ("key",), False),
     ("touch", ("key",), False),

@@ -77,6 +77,7 @@ CALLS = [
     Call("clear", ()),
     Call("delete_pattern", ("a*",)),
     Call("invalidate_prefix"),
+    Call("invalidate_version", ()),
     Call("invalidate_tags", (["t"],), changes_tag=True),
     Call("get_or_set", ("a", new), evicts=True),
     Call("get_or_set", ("a", new), {"tags": ["t"]}, evicts=True),
