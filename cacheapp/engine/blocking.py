@@ -154,7 +154,8 @@ class Waiters:
         except CommandError as error:
             reply = error
         if session.engine.propagation is not None:
-            session.engine.propagation.attempted(session)
+            failure = session.engine.propagation.attempted(session)
+            reply = reply if reply is None else failure or reply
         if reply is not None:
             self._end(waiter, reply)
         tracking.leave(act)

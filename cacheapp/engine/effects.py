@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cacheapp.engine.structures.expiringhash import ExpiringHash
 from cacheapp.engine.structures.geohash import Position, number_of
 from cacheapp.engine.structures.stream import ID_MAX, Stream, format_id
 
@@ -102,8 +103,14 @@ def _incrbyfloat(_session: Session, args: list[bytes], reply: Any) -> Commands:
     return [[b"SET", args[1], reply, b"KEEPTTL"]]
 
 
-def _hincrbyfloat(_session: Session, args: list[bytes], reply: Any) -> Commands:
-    return [[b"HSET", args[1], args[2], reply]]
+def _hincrbyfloat(session: Session, args: list[bytes], reply: Any) -> Commands:
+    commands = [[b"HSET", args[1], args[2], reply]]
+    found = session.db.peek(args[1])
+    if isinstance(found, ExpiringHash) and (deadline := found.deadline(args[2])):
+        # HSET takes the field's deadline away.
+        field = [b"FIELDS", b"1", args[2]]
+        commands.append([b"HPEXPIREAT", args[1], _number(deadline), *field])
+    return commands
 
 
 def _spop(session: Session, args: list[bytes], reply: Any) -> Commands:

@@ -5,7 +5,8 @@ them next, in a heap, so that the cycle asks only for what is due. That time may
 a field may have lost its deadline meanwhile; it is corrected when it comes.
 
 As in Redis 7.4 a command that asks for a due field takes it away (`drop_due`), one that lists
-fields hides those that are due, and HLEN and HDEL count them. The rest is the cycle's.
+fields hides those that are due, and HLEN and HDEL count them. The rest is the cycle's. HPERSIST and
+HEXPIRE take due ones away too: done again from a log, they would bring them back.
 """
 
 from __future__ import annotations

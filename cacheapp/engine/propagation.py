@@ -66,7 +66,7 @@ class Propagation:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.sinks: list[Sink] = []
-        # Set by a sink whose failure is to be the answer of the command that runs.
+        # Set by a sink that could not take what was just sent: the answer to whoever did that.
         self.failure: CommandError | None = None
         # Database, command, kinds of sinks.
         self._pending: list[tuple[int, list[bytes], int]] = []
@@ -149,19 +149,21 @@ class Propagation:
             return
         self.settle(together=row.name not in _SCATTERED)
         if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
+            raise self.failure
 
-    def attempted(self, session: Session) -> None:
-        """Send what a command has done that had to wait."""
+    def attempted(self, session: Session) -> CommandError | None:
+        """Send what a command has done that had to wait; what is to be its answer instead."""
         if self._instead is not None:
             self.also(session.db.index, self._instead)
         self._instead, self._prevented = None, False
         self.settle()
+        return self.failure
 
     def settle(self, *, together: bool = True) -> None:
         """Send what is complete, as a transaction where it is several commands `together`."""
         self._seen = self._engine.dirty
+        # Of what was sent before: the answer to that has been given.
+        self.failure = None
         if not self._pending:
             return
         pending, self._pending = self._pending, []

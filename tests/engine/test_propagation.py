@@ -92,6 +92,25 @@ def test_what_depends_on_the_time_or_the_reply_is_written_out(
     assert told.run(line) == [f"0> {effect}"]
 
 
+def test_a_number_in_a_hash_keeps_its_deadline(told: Told) -> None:
+    told.run("HSET h f 1")
+    told.run("HPEXPIRE h 500 FIELDS 1 f")
+    assert told.run("HINCRBYFLOAT h f 1.5") == [
+        "0> MULTI", "0> HSET h f 2.5", f"0> HPEXPIREAT h {NOW_MS + 500} FIELDS 1 f", "0> EXEC",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["HPERSIST h", "HPEXPIRE h 900", "HEXPIREAT h 9999999999"])
+def test_a_due_field_is_gone_before_others_get_a_new_deadline(told: Told, command: str) -> None:
+    told.engine.active_expire = False
+    told.run("HSET h due 1 f 1")
+    told.run("HPEXPIRE h 5 FIELDS 1 due")
+    told.run("HPEXPIRE h 900 FIELDS 1 f")
+    told.clock.advance(0.1)
+    lines = told.run(f"{command} FIELDS 2 due f")
+    assert lines[:2] == ["0> MULTI", "0> HDEL h due"]
+
+
 def test_a_due_key_goes_out_with_the_command_that_met_it_or_alone(told: Told) -> None:
     told.run("SET a 1 PX 5")
     told.run("SET b 1 PX 5")

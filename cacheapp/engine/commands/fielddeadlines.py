@@ -17,7 +17,7 @@ from cacheapp.engine.errors import (
     CommandError,
     invalid_expire,
 )
-from cacheapp.engine.fieldexpiry import DEADLINE_MS_MAX, expect_fields
+from cacheapp.engine.fieldexpiry import DEADLINE_MS_MAX, drop_due, expect_fields
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
@@ -83,7 +83,7 @@ def _expire(
     if condition in _CONDITIONS:
         arguments = arguments[1:]
     fields = _fields(arguments, FIELDS_NOT_POSITIVE)
-    if found is None:
+    if found is None or _went(ctx, key, found, fields):
         return [_MISSING] * len(fields)
     if not isinstance(found, ExpiringHash):
         found = ExpiringHash.of(found)
@@ -96,6 +96,16 @@ def _expire(
         ctx.engine.stats.expired_subkeys += results.count(_DELETED)
         db.removed_from(key, found, b"hdel")
     return results
+
+
+def _went(ctx: Session, key: bytes, found: Hash, fields: tuple[bytes, ...]) -> bool:
+    """Take the due ones of `fields` away; whether the key went with the last of them.
+
+    A copy that does the same command later must not find them either.
+    """
+    if isinstance(found, ExpiringHash):
+        drop_due(ctx.db, key, found, fields)
+    return not found
 
 
 def _deadline(amount: bytes, name: str, base_ms: int, unit_ms: int) -> int:
@@ -125,7 +135,7 @@ def _expire_field(
     ctx: Session, found: ExpiringHash, field: bytes, due_ms: int, condition: bytes
 ) -> int:
     now_ms = ctx.engine.now_ms
-    if field not in found or found.is_due(field, now_ms):
+    if field not in found:
         return _MISSING
     current = found.deadline(field)
     if current:
@@ -211,13 +221,13 @@ def _due(
 def hpersist(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     found: Hash | None = ctx.db.edit(key, Hash)
     fields = _fields(arguments, FIELDS_NOT_COUNTED)
-    if found is None:
+    if found is None or _went(ctx, key, found, fields):
         return [_MISSING] * len(fields)
     if not isinstance(found, ExpiringHash):
         return [_NO_DEADLINE if field in found else _MISSING for field in fields]
-    results, now_ms = [], ctx.engine.now_ms
+    results = []
     for field in fields:
-        if field not in found or found.is_due(field, now_ms):
+        if field not in found:
             results.append(_MISSING)
         elif found.deadline(field):
             found.set_deadline(field, 0)

@@ -125,11 +125,13 @@ class Saving:
         """Take the directory and load what is in it; ConfigError says what stands in the way."""
         config = self.engine.config
         try:
-            self._configured(frozenset({"dir", "save"}))
-            if config["appendonly"] and not self.directory:
-                raise Refusal("appendonly", _NEEDS_DIRECTORY)
-            if self.directory:
-                self._load()
+            # A thread may look after save points already, and must not save a part of the keys.
+            with self.engine.lock:
+                self._configured(frozenset({"dir", "save"}))
+                if config["appendonly"] and not self.directory:
+                    raise Refusal("appendonly", _NEEDS_DIRECTORY)
+                if self.directory:
+                    self._load()
         except BaseException:
             self.log.leave()
             self._leave_directory()

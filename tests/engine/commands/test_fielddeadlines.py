@@ -215,11 +215,26 @@ def test_commands_that_list_fields_hide_due_ones(
     assert run("HVALS", "h") == [b"2"]
     assert run("HSCAN", "h", 0) == [b"0", [b"b", b"2"]]
     assert run("HPTTL", "h", "FIELDS", 2, "a", "b") == [-2, -1]
-    assert run("HEXPIRE", "h", 10, "FIELDS", 2, "a", "b") == [-2, 1]
     assert (run("HLEN", "h"), engine.stats.expired_subkeys) == (3, 0)
     assert run("HDEL", "h", "a") == 1
     run("HSET", "h", "c", 4)
     assert run("HGET", "h", "c") == b"4"
+
+
+@pytest.mark.usefixtures("lazy")
+@pytest.mark.parametrize("command", ["HPEXPIRE h 9", "HPERSIST h"])
+def test_commands_that_set_deadlines_take_due_ones_away(
+    run: Run, engine: Engine, clock: ManualClock, command: str
+) -> None:
+    three(run)
+    run("HPEXPIRE", "h", 10, "FIELDS", 2, "a", "c")
+    clock.advance(0.02)
+    assert run(*command.split(), "FIELDS", 2, "a", "b")[0] == -2
+    assert (run("HLEN", "h"), engine.stats.expired_subkeys) == (2, 1)
+    run("HPEXPIRE", "h", 1, "FIELDS", 1, "b")
+    clock.advance(0.02)
+    assert run(*command.split(), "FIELDS", 2, "b", "c") == [-2, -2]
+    assert run("EXISTS", "h") == 0
 
 
 @pytest.mark.usefixtures("lazy")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -248,6 +249,27 @@ def test_a_full_disk(made: Callable[..., Engine], files: FaultyLog, policy: str)
     assert run("SET", "d", 1) == b"OK"
     crashed(engine)
     assert sorted(runner(made())("KEYS", "*")) == [b"a", b"b", b"d"]
+
+
+def test_a_full_disk_is_told_to_who_met_it_and_to_nobody_else(
+    made: Callable[..., Engine], files: FaultyLog, clock: ManualClock
+) -> None:
+    engine = made(appendfsync="always")
+    run = runner(engine)
+    received: list[Any] = []
+    waiting = engine.connect(received.append)
+    run("SET", "due", 1, "PX", 5)
+    engine.execute(waiting, [b"BLPOP", b"l", b"0"])
+    files.room = 0
+    with pytest.raises(CommandError, match="MISCONF"):
+        run("RPUSH", "l", "lost")
+    assert run("EXISTS", "l") == 1
+    assert [str(reply) for reply in received] == [
+        "MISCONF Errors writing to the AOF file: No space left on device"
+    ]
+    assert run("EXISTS", "l") == 0
+    clock.advance(1)
+    assert run("EXISTS", "due") == 0
 
 
 def test_a_crash_while_the_disk_is_full(made: Callable[..., Engine], files: FaultyLog) -> None:

@@ -14,6 +14,7 @@ from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError, ConfigError
 from cacheapp.engine.persistence.files import Files
+from cacheapp.engine.persistence.snapshot import load
 from tests.raw import encode
 
 WAIT_S = 20.0
@@ -149,6 +150,32 @@ def test_save_points(made: Callable[..., Engine], clock: ManualClock, tmp_path: 
     engine.saving.second()
     ended(engine)
     assert not dump.exists()
+
+
+def test_nothing_is_saved_while_only_a_part_is_loaded(
+    made: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = made(save="1 1")
+    runner(engine)("SET", "k", "v")
+    engine.close()
+    refused: list[bool] = []
+
+    def loading(engine: Engine, *arguments: Any, **options: Any) -> int:
+        # A thread that looks after save points would have to wait.
+        def look() -> None:
+            found = engine.lock.acquire(blocking=False)
+            refused.append(not found)
+            if found:
+                engine.lock.release()
+
+        other = threading.Thread(target=look)
+        other.start()
+        other.join(WAIT_S)
+        return load(engine, *arguments, **options)
+
+    monkeypatch.setattr("cacheapp.engine.persistence.saving.load", loading)
+    assert runner(made(save="1 1"))("GET", "k") == b"v"
+    assert refused == [True]
 
 
 def test_a_full_disk(
