@@ -17,10 +17,9 @@ from cacheapp.engine import registry
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 NAMES = Path(__file__).with_name("redis_7_0_commands.txt")
 
-_NO_REPLICA = "it cannot be a replica"
+_OWN_PROCESS = "on the TCP front only, but for `NO ONE`"
 _NO_SOCKET = "on the TCP front only: a replica is a connection"
-_NEEDS_DIRECTORY = "where a directory is given (`dir`)"
-# What there is of a command is Redis's; this is the rest.
+_NEEDS_DIRECTORY = "in a process, where a directory is given (`dir`)"
 # What there is of a command is Redis's; this is the rest. A container speaks for its children.
 PARTIAL = {
     "BGSAVE": _NEEDS_DIRECTORY,
@@ -34,11 +33,11 @@ PARTIAL = {
     "MODULE|LOAD": "refused, as redis-server does unless told otherwise",
     "MODULE|LOADEX": "refused, as redis-server does unless told otherwise",
     "PSYNC": _NO_SOCKET,
-    "REPLICAOF": "`NO ONE` only: " + _NO_REPLICA,
+    "REPLICAOF": _OWN_PROCESS,
     "SAVE": _NEEDS_DIRECTORY,
     "SCRIPT|DEBUG": "`YES` and `SYNC`: there is no debugger",
     "SHUTDOWN": "on the TCP front only",
-    "SLAVEOF": "`NO ONE` only: " + _NO_REPLICA,
+    "SLAVEOF": _OWN_PROCESS,
     "SYNC": _NO_SOCKET,
 }
 

@@ -71,7 +71,9 @@ def is_kept(engine: Engine, session: Session, row: Command, args: list[bytes]) -
         _check_memory(engine, session, row, queues)
     if engine.saving.broken:
         engine.saving.check(session, row)
-    if _writes(session, row) and not engine.replicas.are_enough():
+    if engine.following is not None:
+        engine.following.check(session, row, args)
+    elif _writes(session, row) and not engine.replicas.are_enough():
         raise CommandError(NO_REPLICAS)
     engine.overtime.check(row)
     if engine.tracking.active:

@@ -195,12 +195,16 @@ class Waiters:
             ]
             heapq.heapify(self._deadlines)
 
-    def unblock(self, session: Session, *, with_error: bool) -> bool:
-        """End the waiting of `session` as if by timeout, or by an error; whether it waited."""
+    def unblock(self, session: Session, *, with_error: bool | str) -> bool:
+        """End the waiting of `session` as if by timeout, or by an error; whether it waited.
+
+        The error says that it was CLIENT UNBLOCK, or what `with_error` says.
+        """
         waiter = self.by_session.get(session)
         if waiter is None:
             return False
-        self._end(waiter, CommandError(_UNBLOCKED) if with_error else waiter.timed_out)
+        text = with_error if isinstance(with_error, str) else _UNBLOCKED
+        self._end(waiter, CommandError(text) if with_error else waiter.timed_out)
         return True
 
     def end_overdue(self, now_ms: int) -> None:

@@ -27,6 +27,7 @@ from cacheapp.engine.parameter import (
     memory,
     parse_boolean,
     parse_events,
+    parse_master,
     parse_memory,
     parse_output_limits,
     parse_percentiles,
@@ -174,7 +175,34 @@ def _front_rows() -> Iterable[Parameter]:
 
 
 def _replica_rows() -> Iterable[Parameter]:
-    """What the TCP front reads about replicas of its own."""
+    """What the TCP front reads about being a replica, and about replicas of its own."""
+    yield Parameter(
+        "replicaof", "", parse_master, mutable=False, alias="slaveof",
+        help="host and port of the master to follow",
+    )  # fmt: skip
+    yield Parameter("masterauth", "", str, secret=True, help="password to give to the master")
+    yield Parameter("masteruser", "", str, secret=True, help="user to log in as there")
+    switches = (
+        ("read-only", "whether a replica refuses writes"),
+        ("serve-stale-data", "whether it answers while its master is out of reach"),
+        ("ignore-maxmemory", "whether it evicts nothing on its own"),
+    )
+    for name, help_ in switches:
+        yield Parameter(
+            f"replica-{name}", "yes", parse_boolean, alias=f"slave-{name}", help=help_
+        )  # fmt: skip
+    yield Parameter(
+        "replica-priority", "100", integer(0, INT_MAX), alias="slave-priority",
+        help="what Sentinel goes by; INFO says it",
+    )  # fmt: skip
+    yield Parameter("replica-announced", "yes", parse_boolean, help="whether Sentinel lists it")
+    yield Parameter(
+        "replica-announce-ip", "", str, alias="slave-announce-ip", help="its address, to the master"
+    )
+    yield Parameter(
+        "replica-announce-port", "0", integer(0, 65535), alias="slave-announce-port",
+        help="its port, to the master; 0: the one that it listens at",
+    )  # fmt: skip
     yield Parameter(
         "min-replicas-to-write", "0", integer(0, INT_MAX), alias="min-slaves-to-write",
         help="replicas without which writes are refused",

@@ -101,7 +101,7 @@ class Database:
     def _slot(self, key: bytes) -> int:
         """The slot of a key that is there and not due, else -1; a due key is deleted here.
 
-        But for a CLIENT PAUSE, while which nothing expires: then it only seems to be gone.
+        But for a CLIENT PAUSE and on a replica, where nothing expires: there it only seems gone.
         """
         slot = self.slots.get(key)
         if slot is None:
@@ -111,7 +111,7 @@ class Database:
         if not deadline or deadline >= self.engine.now * 1000.0:
             return slot
         if deadline < self.engine.now_ms:
-            if not self.engine.pause.until_ms:
+            if not self.engine.keeps_due:
                 self.expire_slot(slot)
             return -1
         return slot

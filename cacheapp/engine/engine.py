@@ -28,6 +28,7 @@ from cacheapp.engine.database import Database
 from cacheapp.engine.errors import CommandError, ConfigError, SubcommandError
 from cacheapp.engine.eviction import TINYLFU, Evictor, Touch, touch_lfu
 from cacheapp.engine.expiry import expire_cycle
+from cacheapp.engine.following import Following
 from cacheapp.engine.latency import LatencyMonitor
 from cacheapp.engine.monitoring import note
 from cacheapp.engine.notifications import notify
@@ -64,6 +65,9 @@ class Engine:
 
     # None while nobody listens to what changes.
     propagation: Propagation | None = None
+    # None for a master. `link` is set by a front that can connect to one: whom has changed.
+    following: Following | None = None
+    link: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -218,9 +222,13 @@ class Engine:
         )
         if self.monitors or tracking:
             self.notable_seconds = -math.inf
+        follows = self.following is not None
         halted = self.pause.until_ms > 0 or self.overtime.running is not None
+        # Whether what is due only seems to be gone.
+        self.keeps_due = self.pause.until_ms > 0 or follows
+        halted = halted or (self.following is not None and self.following.is_stale)
         # Whether a write may be refused for what has nothing to do with it.
-        self.bars_writes = self.saving.broken or config["min-replicas-to-write"] > 0
+        self.bars_writes = self.saving.broken or config["min-replicas-to-write"] > 0 or follows
         self._guarded = self.limited or bool(self.monitors) or halted or tracking
         self._reads_guarded = self.limited or bool(self.monitors) or halted
         self._guarded |= self.bars_writes
@@ -539,7 +547,7 @@ class Engine:
             self.pause.end()
         self.stats.sample(self.now)
         rest_seconds = math.inf
-        if self.active_expire and not self.cron_paused and not self.pause.until_ms:
+        if self.active_expire and not self.cron_paused and not self.keeps_due:
             rest_seconds = expire_cycle(self)
         if self.tracking.active:
             self.tracking.tick()

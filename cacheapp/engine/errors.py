@@ -70,6 +70,17 @@ TIMEOUT_NOT_AN_INTEGER = "ERR timeout is not an integer or out of range"
 TIMEOUT_NOT_A_FLOAT = "ERR timeout is not a float or out of range"
 NEGATIVE_TIMEOUT = "ERR timeout is negative"
 NO_AUTH = "NOAUTH Authentication required."
+READ_ONLY_REPLICA = "READONLY You can't write against a read only replica."
+READ_ONLY_SCRIPT = "READONLY Can not run script with write flag on readonly replica"
+MASTER_DOWN = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+STALE_SCRIPT = (
+    "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and "
+    "'allow-stale' flag is not set on the script."
+)
+NO_MASTER_LINK = "NOMASTERLINK Can't SYNC while not connected with my master"
+UNBLOCKED_AS_REPLICA = (
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
 NO_REPLICAS = "NOREPLICAS Not enough good replicas to write."
 REPLICA_KEYSPACE = "ERR Replica can't interact with the keyspace"
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."

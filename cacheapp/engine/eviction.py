@@ -67,7 +67,13 @@ _RANKS: dict[str, Rank] = {"lru": _unused, "lfu": _unpopular, "ttl": _soonest}
 def is_full(engine: Engine) -> bool:
     """Whether more memory is in use than `maxmemory` allows."""
     limit: int = engine.config["maxmemory"]
+    if _leaves_it_to_the_master(engine):
+        return False
     return 0 < limit < max(engine.used_bytes, _EMPTY_BYTES)
+
+
+def _leaves_it_to_the_master(engine: Engine) -> bool:
+    return engine.following is not None and bool(engine.config["replica-ignore-maxmemory"])
 
 
 class Evictor:
@@ -85,6 +91,8 @@ class Evictor:
     def make_room(self) -> bool:
         """Evict until memory is within the limit; False where nothing (more) may be evicted."""
         engine = self._engine
+        if _leaves_it_to_the_master(engine):
+            return True
         limit, policy = engine.config["maxmemory"], engine.config["maxmemory-policy"]
         if policy != self._policy:
             self._policy = policy

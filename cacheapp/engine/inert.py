@@ -1,4 +1,4 @@
-"""Parameters of Redis that change nothing here: being a replica, cluster, threads, the kernel.
+"""Parameters of Redis that change nothing here: cluster, threads, the kernel.
 
 Tools and test suites set them and read them back, so they are checked as Redis checks them, kept
 and returned. They are no options of a memory:// URL, where one that does nothing is a mistake.
@@ -42,9 +42,7 @@ _SWITCHES_ON = """
 activerehashing aof-rewrite-incremental-fsync aof-use-rdb-preamble
 cluster-allow-pubsubshard-when-down cluster-allow-replica-migration cluster-require-full-coverage
 crash-log-enabled crash-memcheck-enabled dynamic-hz jemalloc-bg-thread
-rdb-save-incremental-fsync repl-diskless-sync replica-announced
-replica-ignore-maxmemory=slave-ignore-maxmemory replica-read-only=slave-read-only
-replica-serve-stale-data=slave-serve-stale-data tls-session-caching
+rdb-save-incremental-fsync repl-diskless-sync tls-session-caching
 """
 _FIXED_SWITCHES_OFF = (
     "always-show-logo cluster-enabled daemonize io-threads-do-reads syslog-enabled"
@@ -53,14 +51,13 @@ _FIXED_SWITCHES_ON = "disable-thp set-proc-title"
 
 # Any text, by default none.
 _TEXTS = """
-bind-source-addr cluster-announce-ip ignore-warnings replica-announce-ip=slave-announce-ip
+bind-source-addr cluster-announce-ip ignore-warnings
 tls-ca-cert-dir tls-ca-cert-file tls-cert-file tls-ciphers tls-ciphersuites tls-client-cert-file
 tls-client-key-file tls-client-key-file-pass tls-dh-params-file tls-key-file tls-key-file-pass
 tls-protocols
 """
 _FIXED_TEXTS = """
-aof_rewrite_cpulist bgsave_cpulist bio_cpulist logfile pidfile replicaof=slaveof
-server_cpulist
+aof_rewrite_cpulist bgsave_cpulist bio_cpulist logfile pidfile server_cpulist
 """
 
 # Name, least, most, default.
@@ -80,8 +77,6 @@ _INTEGERS: tuple[tuple[str, int, int, int], ...] = (
     ("maxmemory-eviction-tenacity", 0, 100, 10),
     ("repl-diskless-sync-delay", 0, INT_MAX, 5),
     ("repl-diskless-sync-max-replicas", 0, INT_MAX, 0),
-    ("replica-announce-port=slave-announce-port", 0, 65535, 0),
-    ("replica-priority=slave-priority", 0, INT_MAX, 100),
     ("shutdown-timeout", 0, INT_MAX, 10),
     ("tls-port", 0, 65535, 0),
     ("tls-session-cache-size", 0, INT_MAX, 20480),
@@ -163,7 +158,6 @@ def _specials() -> Iterable[Parameter]:
     special: tuple[tuple[str, str, Parse], ...] = (
         ("activedefrag", "no", _parse_activedefrag),
         ("cluster-announce-hostname", "", _parse_hostname),
-        ("masteruser", "", str),
         ("oom-score-adj-values", "0 200 800", _parse_oom_values),
         ("proc-title-template", "{title} {listen-addr} {server-mode}", _parse_title),
         ("shutdown-on-sigint", "default", parse_shutdown),
@@ -172,8 +166,7 @@ def _specials() -> Iterable[Parameter]:
         ("cluster-link-sendbuf-limit", "0", memory(0)),
     )
     for name, default, parse in special:
-        yield Parameter(name, default, parse, secret=name == "masteruser")
-    yield Parameter("masterauth", "", str, secret=True)
+        yield Parameter(name, default, parse)
     adjustments = choice("no", "yes", "relative", "absolute", same={"relative": "yes"})
     yield Parameter("oom-score-adj", "no", adjustments)
     yield Parameter("use-exit-on-panic", "no", parse_boolean, hidden=True)

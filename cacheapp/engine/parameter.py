@@ -73,6 +73,16 @@ def parse_memory(text: str) -> int:
     return value
 
 
+def parse_master(text: str) -> str:
+    """A host and a port, or nothing."""
+    words = text.split()
+    if words and len(words) != 2:
+        raise ConfigError("wrong number of arguments")
+    if words and not (words[1].isdigit() and int(words[1]) <= 65535):
+        raise ConfigError("Invalid master port")
+    return " ".join(words)
+
+
 def parse_boolean(text: str) -> bool:
     """True for "yes", False for "no", in any case."""
     if text.lower() not in ("yes", "no"):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cacheapp.engine import registry
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.replies import BLOCKED, Reply
-from cacheapp.engine.scripting.scripts import parse_shebang
+from cacheapp.engine.scripting.scripts import declared_flags
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
@@ -93,16 +93,5 @@ def _may_write(session: Session, row: Command, args: list[bytes]) -> bool:
     if row.name == "EXEC":
         return any(_may_write(session, *queued) for queued in session.queue or ())
     if row.name in _SCRIPTS:
-        return not _is_read_only(session.engine, row.name, args[1])
+        return "no-writes" not in (declared_flags(session.engine, row.name, args[1]) or ())
     return row.is_write or row.name in registry.MAY_REPLICATE
-
-
-def _is_read_only(engine: Engine, command: str, script: bytes) -> bool:
-    """Whether a script says that it does not write; one that is not there does not say so."""
-    try:
-        if command == "FCALL":
-            return b"no-writes" in engine.functions.find(script).flags
-        flags = parse_shebang(script)[1] if command == "EVAL" else engine.scripts.find(script).flags
-    except CommandError:
-        return False
-    return flags is not None and "no-writes" in flags

@@ -6,8 +6,8 @@ fork, so a large keyspace keeps others waiting meanwhile. From then on it gets t
 `propagation`) in RESP, with a SELECT where the database changes and a PING now and then. What was
 sent last is kept in the backlog, so that a replica whose connection broke can go on from there.
 
-While nobody follows and there is no backlog any more, the engine tells of nothing. Left out on
-purpose: being a replica, replicas of replicas, and sending without a copy in memory.
+While nobody follows and there is no backlog any more, the engine tells of nothing. A replica can
+have replicas too (see `following`). Left out on purpose: sending without a copy in memory.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ class Replicas:
     # As a sink
 
     def feed(self, db_index: int, args: list[bytes]) -> None:
-        """Take one command."""
+        """Take one command; of a replica, only what its master does."""
+        following = self._engine.following
+        if following is not None and not following.applying and args != _PING:
+            return
         if db_index != self._selected:
             self._selected = db_index
             self._unsent.append(packed([b"SELECT", b"%d" % db_index]))
@@ -82,6 +85,8 @@ class Replicas:
 
     def settle(self) -> None:
         """Send what was taken."""
+        if not self._unsent:
+            return
         data = b"".join(self._unsent)
         self._unsent.clear()
         self.offset += len(data)
@@ -223,6 +228,8 @@ class Replicas:
         """Whether as many are well as writes ask for (`min-replicas-to-write`)."""
         config = self._engine.config
         wanted: int = config["min-replicas-to-write"]
+        if self._engine.following is not None:
+            return True
         return not wanted or not config["min-replicas-max-lag"] or self.good() >= wanted
 
     def good(self) -> int:

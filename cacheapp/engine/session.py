@@ -42,6 +42,9 @@ class Front(Protocol):
     def hang_up(self) -> None:
         """Close the connection soon, without sending what it still holds (CLIENT KILL)."""
 
+    def finish(self) -> None:
+        """Close the connection soon, once what it still holds is sent."""
+
 
 class Session:
     """What the engine knows of one client. Handlers get it as their first argument."""
@@ -211,16 +214,18 @@ class Session:
 
     @property
     def client_type(self) -> str:
-        """The class that CLIENT LIST and KILL know it by: normal, pubsub or replica."""
+        """The class that CLIENT LIST and KILL know it by: normal, pubsub, replica, master."""
         if self.replica is not None and self.replica.is_online:
             return "replica"
+        if self.engine.following is not None and self.engine.following.session is self:
+            return "master"
         return "pubsub" if self.is_subscribed else "normal"
 
     @property
     def output_class(self) -> str:
         """The class that limits of output know it by."""
         kind = self.client_type
-        return "slave" if kind == "replica" else kind
+        return {"replica": "slave", "master": "slave"}.get(kind, kind)
 
     @property
     def subscriptions(self) -> int:
@@ -259,6 +264,11 @@ class Session:
             self.engine.waiters.unblock(self, with_error=True)
         self.end()
 
+    def finish(self) -> None:
+        """Let the client get what it is owed, and close; one without a socket stays."""
+        if self.front is not None:
+            self.front.finish()
+
     def end(self) -> None:
         """Take the session off the engine, and tell a client without a socket; again is fine."""
         self.engine.disconnect(self)
@@ -284,8 +294,7 @@ class Session:
         """The fields of a CLIENT LIST line, in Redis's order, without what only sockets have."""
         now_ms = self.engine.now_ms
         flags = "O" if self.monitoring else ""
-        if self.client_type == "replica":
-            flags += "S"
+        flags += {"replica": "S", "master": "M"}.get(self.client_type, "")
         if self.is_subscribed:
             flags += "P"
         if self.queue is not None:

@@ -410,6 +410,11 @@ class Connection(asyncio.BufferedProtocol):
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.drop)
 
+    def finish(self) -> None:
+        """Close once what there is is written. From any thread."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.close)
+
     def drop(self) -> None:
         """Drop the client and what it has not read yet. From the loop's own thread."""
         self._finish()

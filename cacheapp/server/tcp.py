@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from cacheapp.engine.engine import Engine
+from cacheapp.engine.following import follow
 from cacheapp.engine.session import Session
 from cacheapp.server.attending import Attendant
 from cacheapp.server.connection import READ_BYTES, Connection
+from cacheapp.server.following import Link
 from cacheapp.server.listening import Listeners, Listening, is_loopback
 from cacheapp.server.transfer import transfer
 
@@ -48,6 +50,7 @@ class Server:
         self.engine = engine
         self.execute = engine.execute
         engine.transfer = transfer
+        self._link = Link(self)
         self.listening = listening
         self.loop = asyncio.get_running_loop()
         self.read_buffer = memoryview(bytearray(READ_BYTES))
@@ -109,6 +112,10 @@ class Server:
         if self.listening.tls is None:
             self.engine.overtime.fronts.append(self._attend)
         self._wake_after(0.0)
+        if self.engine.config["replicaof"]:
+            host, _, port = self.engine.config["replicaof"].partition(" ")
+            with self.engine.lock:
+                follow(self.engine, host, int(port))
 
     @property
     def port(self) -> int:
@@ -117,6 +124,7 @@ class Server:
 
     async def stop(self) -> None:
         """Stop listening, write what is owed, close. Clients get no later replies."""
+        await self._link.stop()
         if self._attend in self.engine.overtime.fronts:
             self.engine.overtime.fronts.remove(self._attend)
         if self._timer is not None:

@@ -55,6 +55,29 @@ def test_getkeys(server: Server, args: tuple[str | int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("h 1 k 0 5", ["k"]),
+        ("h 1 k 0 5 COPY REPLACE", ["k"]),
+        ("h 1 '' 0 5 KEYS a b", ["a", "b"]),
+        ("h 1 '' 0 5 COPY keys a keys", ["a", "keys"]),
+        ("h 1 '' 0 5 AUTH keys KEYS a", ["a"]),
+        ("h 1 '' 0 5 AUTH2 keys keys KEYS a", ["a"]),
+        ("h 1 '' 0 5 AUTH keys", [""]),
+    ],
+)
+def test_the_keys_of_migrate(server: Server, line: str, expected: list[str]) -> None:
+    args = [word.replace("''", "") for word in line.split()]
+    found = server.execute("COMMAND", "GETKEYS", "MIGRATE", *args)
+    assert found == [key.encode() for key in expected]
+
+
+def test_migrate_with_a_key_and_keys_has_none(server: Server) -> None:
+    words = ("COMMAND", "GETKEYS", "MIGRATE", "h", "1", "k", "0", "5", "KEYS", "a")
+    assert refused(server, *words) == "ERR Invalid arguments specified for command"
+
+
+@pytest.mark.parametrize(
     ("args", "message"),
     [
         (("NONSENSE", "a"), "ERR Invalid command specified"),

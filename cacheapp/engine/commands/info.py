@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cacheapp.engine import process
+from cacheapp.engine.following import CONNECTED, SYNC, Following
 from cacheapp.engine.parameter import format_percentile
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply, Verbatim
@@ -212,7 +213,11 @@ def _replication(ctx: Session) -> Section:
     engine = ctx.engine
     replicas, config = engine.replicas, engine.config
     online = replicas.online()
-    section: Section = {"role": "master", "connected_slaves": len(online)}
+    following = engine.following
+    section: Section = {"role": "master" if following is None else "slave"}
+    if following is not None:
+        section |= _following(following, ctx)
+    section["connected_slaves"] = len(online)
     if config["min-replicas-to-write"] and config["min-replicas-max-lag"]:
         section["min_slaves_good_slaves"] = replicas.good()
     for number, session in enumerate(online):
@@ -225,14 +230,38 @@ def _replication(ctx: Session) -> Section:
     kept = len(replicas.backlog)
     section |= {
         "master_failover_state": "no-failover",
-        "master_replid": engine.replication_id,
+        "master_replid": engine.replication_id if following is None else following.replication_id,
         "master_replid2": "0" * 40,
-        "master_repl_offset": replicas.offset,
+        "master_repl_offset": replicas.offset if following is None else following.offset,
         "second_repl_offset": -1,
         "repl_backlog_active": int(replicas.is_active),
         "repl_backlog_size": config["repl-backlog-size"],
         "repl_backlog_first_byte_offset": replicas.offset - kept + 1 if replicas.is_active else 0,
         "repl_backlog_histlen": kept,
+    }
+    return section
+
+
+def _following(following: Following, ctx: Session) -> Section:
+    """What a replica says of its master."""
+    engine = ctx.engine
+    config, state = engine.config, following.state
+    is_up = state == CONNECTED
+    section: Section = {
+        "master_host": following.host,
+        "master_port": following.port,
+        "master_link_status": "up" if is_up else "down",
+        "master_last_io_seconds_ago": int(engine.now - following.heard) if is_up else -1,
+        "master_sync_in_progress": int(state == SYNC),
+        "slave_read_repl_offset": following.offset,
+        "slave_repl_offset": following.offset,
+    }
+    if not is_up:
+        section["master_link_down_since_seconds"] = int(engine.now - following.down_since)
+    section |= {
+        "slave_priority": config["replica-priority"],
+        "slave_read_only": int(config["replica-read-only"]),
+        "replica_announced": int(config["replica-announced"]),
     }
     return section
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import SYNTAX, CommandError, unknown_command
-from cacheapp.engine.keyspecs import Range, key_at, keys_after
+from cacheapp.engine.keyspecs import KeyAccess, Range, access, key_at, keys_after
 from cacheapp.engine.persistence.payloads import dump_value
 from cacheapp.engine.propagation import instead
 from cacheapp.engine.registry import command
@@ -34,11 +34,24 @@ class _Options:
     login: tuple[bytes, ...] = ()
 
 
+def _find_keys(args: list[bytes]) -> list[KeyAccess]:
+    """The key, or those after KEYS; none where both are there, which is a syntax error."""
+    skipped, at = {b"AUTH": 1, b"AUTH2": 2}, 6
+    first, last = 3, 4
+    while at < len(args):
+        word = args[at].upper()
+        if word == b"KEYS":
+            first, last = at + 1, at + 1 if args[3] else len(args)
+            break
+        at += 1 + skipped.get(word, 0)
+    return [(position, access("RW access delete")) for position in range(first, last)]
+
+
 @command(
     "MIGRATE", arity=-6, flags="write movablekeys", keys=(
         key_at(3, "RW access delete"),
         keys_after("KEYS", -2, Range(-1, 1, 0), "RW access delete incomplete"),
-    ), group="generic", since="2.6.0", categories="dangerous",
+    ), find_keys=_find_keys, group="generic", since="2.6.0", categories="dangerous",
     complexity="O(N*M) to serialize the keys, and the time of the other server",
     summary="Atomically transfers keys from one server to another.",
     tips=("nondeterministic_output",),

@@ -1,8 +1,8 @@
 """Replication as a master knows it: replicas that come and confirm, WAIT, ROLE.
 
-A server of this package can have replicas, a real redis-server among them, but cannot be one:
-REPLICAOF is refused, but for NO ONE. What replicas are sent is `engine/replicas`. WAITAOF does not
-wait for the log's turn, but for the disk.
+What replicas are sent is `engine/replicas`; what a replica does with it is `engine/following`. An
+engine without sockets of its own refuses REPLICAOF, but for NO ONE. WAITAOF does not wait for the
+log's turn, but for the disk. FAILOVER of a master is left out: REPLICAOF does it in two steps.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import (
     NEGATIVE_COUNT,
     NEGATIVE_TIMEOUT,
+    NO_MASTER_LINK,
     SYNTAX,
     TIMEOUT_NOT_AN_INTEGER,
     VALUE_OUT_OF_RANGE,
@@ -18,11 +19,21 @@ from cacheapp.engine.errors import (
     CommandError,
     text,
 )
+from cacheapp.engine.following import CONNECTED, follow, lead
 from cacheapp.engine.registry import command
-from cacheapp.engine.replies import NO_REPLY, OK, Reply
+from cacheapp.engine.replies import NO_REPLY, OK, Reply, Status
 from cacheapp.engine.session import Session
 
-_NO_REPLICATION = "ERR This server cannot be a replica; others can be replicas of it"
+_NO_REPLICATION = "ERR An engine in its clients' own process cannot be a replica"
+_ALREADY = Status(b"OK Already connected to specified master")
+_IS_REPLICA = "ERR Command is not valid when client is a replica."
+_NO_WAIT = (
+    "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a "
+    "replica is configured to be writable (which is not the default) writes to replicas are just "
+    "local and are not propagated."
+)
+_FAILOVER_OF_MASTER = "ERR PSYNC FAILOVER can't be sent to a master."
+_FAILOVER_OF_ANOTHER = "ERR PSYNC FAILOVER replid must match my replid."
 _NO_SOCKET = "ERR Only a client with a connection of its own can be a replica"
 _PORT_MAX = 65535
 _REPLCONF_OPTIONS = frozenset(
@@ -39,6 +50,8 @@ _REPLCONF_OPTIONS = frozenset(
 )  # fmt: skip
 def wait(ctx: Session, replicas: bytes, timeout: bytes) -> Reply:
     wanted = parse_int(replicas)
+    if ctx.engine.following is not None:
+        raise CommandError(_NO_WAIT)
     timeout_ms = parse_int(timeout, TIMEOUT_NOT_AN_INTEGER)
     if timeout_ms < 0:
         raise CommandError(NEGATIVE_TIMEOUT)
@@ -79,7 +92,12 @@ def waitaof(ctx: Session, local: bytes, replicas: bytes, timeout: bytes) -> Repl
     categories="admin dangerous", summary="Returns the replication role.",
 )  # fmt: skip
 def role(ctx: Session) -> Reply:
-    replicas = ctx.engine.replicas
+    replicas, following = ctx.engine.replicas, ctx.engine.following
+    if following is not None:
+        offset = -1 if following.session is None else following.offset
+        return [
+            b"slave", following.host.encode(), following.port, following.state.encode(), offset
+        ]  # fmt: skip
     rows: list[Reply] = []
     for session in replicas.online():
         replica = replicas.by_session[session]
@@ -92,11 +110,21 @@ def role(ctx: Session) -> Reply:
     "REPLICAOF", arity=3, flags="admin noscript stale no_async_loading", group="server",
     since="5.0.0", summary="Configures a server as replica of another, or promotes it.",
 )  # fmt: skip
-def replicaof(_ctx: Session, host: bytes, port: bytes) -> Reply:
+def replicaof(ctx: Session, host: bytes, port: bytes) -> Reply:
+    engine = ctx.engine
     if host.lower() == b"no" and port.lower() == b"one":
+        lead(engine)
         return OK
-    parse_int(port, "ERR Invalid master port", low=0, high=_PORT_MAX)
-    raise CommandError(_NO_REPLICATION)
+    if ctx.replica is not None and ctx.replica.is_online:
+        raise CommandError(_IS_REPLICA)
+    number = parse_int(port, "ERR Invalid master port", low=0, high=_PORT_MAX)
+    if engine.link is None:
+        raise CommandError(_NO_REPLICATION)
+    name, former = text(host), engine.following
+    if former is not None and (former.host.lower(), former.port) == (name.lower(), number):
+        return _ALREADY
+    follow(engine, name, number)
+    return OK
 
 
 command(
@@ -109,7 +137,7 @@ command(
     "FAILOVER", arity=-1, flags="admin noscript stale", group="server", since="6.2.0",
     summary="Starts a coordinated failover from a server to one of its replicas.",
 )  # fmt: skip
-def failover(_ctx: Session, *options: bytes) -> Reply:
+def failover(ctx: Session, *options: bytes) -> Reply:
     words = iter(options)
     first = options[0].lower() if options else b""
     if len(options) == 1 and first == b"abort":
@@ -126,6 +154,8 @@ def failover(_ctx: Session, *options: bytes) -> Reply:
             parse_int(port)
         elif option != b"force":
             raise CommandError(SYNTAX)
+    if ctx.engine.following is not None:
+        raise CommandError("ERR FAILOVER is not valid when server is a replica.")
     raise CommandError("ERR FAILOVER requires connected replicas.")
 
 
@@ -133,10 +163,13 @@ def failover(_ctx: Session, *options: bytes) -> Reply:
     "PSYNC", arity=-3, flags="admin noscript no_async_loading no_multi", group="server",
     since="2.8.0", complexity="", summary="An internal command used in replication.",
 )  # fmt: skip
-def psync(ctx: Session, replication_id: bytes, offset: bytes, *_options: bytes) -> Reply:
+def psync(ctx: Session, replication_id: bytes, offset: bytes, *options: bytes) -> Reply:
     start = parse_int(offset)
     if _follows_already(ctx):
         return NO_REPLY
+    if options and options[0].lower() == b"failover":
+        _take_over(ctx, text(replication_id))
+    _check_link(ctx)
     found = ctx.engine.replicas.resumed(ctx, replication_id, start)
     return ctx.engine.replicas.copied(ctx, names_itself=True) if found is None else found
 
@@ -148,6 +181,7 @@ def psync(ctx: Session, replication_id: bytes, offset: bytes, *_options: bytes) 
 def sync(ctx: Session) -> Reply:
     if _follows_already(ctx):
         return NO_REPLY
+    _check_link(ctx)
     return ctx.engine.replicas.copied(ctx, names_itself=False)
 
 
@@ -156,6 +190,22 @@ def _follows_already(ctx: Session) -> bool:
     if ctx.front is None:
         raise CommandError(_NO_SOCKET)
     return ctx.replica is not None and ctx.replica.is_online
+
+
+def _take_over(ctx: Session, replication_id: str) -> None:
+    """Become a master, as the one that is followed asks."""
+    following = ctx.engine.following
+    if following is None:
+        raise CommandError(_FAILOVER_OF_MASTER)
+    if following.replication_id != replication_id:
+        raise CommandError(_FAILOVER_OF_ANOTHER)
+    lead(ctx.engine)
+
+
+def _check_link(ctx: Session) -> None:
+    following = ctx.engine.following
+    if following is not None and following.state != CONNECTED:
+        raise CommandError(NO_MASTER_LINK)
 
 
 @command(

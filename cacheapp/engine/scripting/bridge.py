@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from cacheapp.engine import registry
 from cacheapp.engine.acl import check
-from cacheapp.engine.errors import NO_REPLICAS, OUT_OF_MEMORY, CommandError
+from cacheapp.engine.errors import (
+    NO_REPLICAS,
+    OUT_OF_MEMORY,
+    READ_ONLY_REPLICA,
+    CommandError,
+)
 from cacheapp.engine.overtime import Running
 from cacheapp.engine.replies import NULL_ARRAY, OK, Reply, Status, to_resp2
 from cacheapp.engine.scripting.conversion import size_bytes, to_lua
@@ -43,6 +48,7 @@ _NO_COMMAND = "ERR Please specify at least one argument for this redis lib call"
 _BAD_ARGUMENT = "ERR Lua redis lib command arguments must be strings or integers"
 _UNKNOWN = "ERR Unknown Redis command called from script"
 _WRONG_ARITY = "ERR Wrong number of args calling Redis command from script"
+_STALE = "ERR Can not execute the command on a stale replica"
 _NOT_ALLOWED = "ERR This Redis command is not allowed from script"
 _READ_ONLY = "ERR Write commands are not allowed from read-only scripts."
 _KILLED = b"ERR Script killed by user with SCRIPT KILL..."
@@ -74,7 +80,7 @@ class Bridge:
         self._running: Running | None = None
         # What is said when time is up, where it is not about lua-time-limit.
         self.overdue_message: bytes | None = None
-        self._read_only = False
+        self._read_only = self._stale = False
         # Whether commands that write are refused, for that or because the disk does not take them.
         self._barred = False
         self._may_grow = True
@@ -104,7 +110,10 @@ class Bridge:
         session.name = caller.name
         session.protocol = 2
         session.effects_to = _REPLICATION_ALL
-        session.restricted = caller.restricted
+        following = self._engine.following
+        self._stale = following is not None and following.is_stale
+        # So that `_check_allowed` is asked.
+        session.restricted = caller.restricted or self._stale
         self._caller = caller
         self._read_only = read_only
         self._barred = read_only or self._engine.bars_writes
@@ -273,6 +282,8 @@ class Bridge:
         if self._read_only:
             raise self._refused(_READ_ONLY, row)
         self._engine.saving.check(self._session, row)
+        if self._engine.following is not None and self._engine.config["replica-read-only"]:
+            raise self._refused(READ_ONLY_REPLICA, row)
         if not self._engine.replicas.are_enough():
             raise self._refused(NO_REPLICAS, row)
 
@@ -335,6 +346,8 @@ class Bridge:
         denied = self._engine.acl.script_denial(self._session, row, arguments, self._caller)
         if denied is not None:
             raise self._refused(denied, row)
+        if self._stale and "stale" not in row.flags:
+            raise self._refused(_STALE, row)
 
     def _refused(self, message: str, row: registry.Command | None) -> CommandError:
         """Count a command that a script may not run, or not so; its error."""

@@ -203,6 +203,8 @@ class Functions:
         no_writes = b"no-writes" in function.flags
         if read_only and not no_writes:
             raise CommandError("ERR Can not execute a script with write flag using *_ro command.")
+        if self._engine.following is not None:
+            self._engine.following.check_script(frozenset(map(text, function.flags)))
         if not no_writes and not self._engine.replicas.are_enough():
             raise CommandError(NO_REPLICAS)
         may_grow = no_writes or b"allow-oom" in function.flags

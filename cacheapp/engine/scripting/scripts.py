@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cacheapp.engine.session import Session
 
 _EVAL_SCRIPTS_MAX = 500
+# Commands that run a script, which may say more of itself than they do.
+SCRIPT_COMMANDS = frozenset({"EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"})
 _FLAGS = frozenset({"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"})
 
 
@@ -130,6 +132,8 @@ class Scripts:
                     "ERR Can not execute a script with write flag using *_ro command."
                 )
             read_only = read_only or "no-writes" in script.flags
+            if self._engine.following is not None:
+                self._engine.following.check_script(script.flags)
             if not read_only and not self._engine.replicas.are_enough():
                 raise CommandError(NO_REPLICAS)
             if not may_grow and not script.flags & {"allow-oom", "no-writes"}:
@@ -151,6 +155,22 @@ class Scripts:
         old = [sha for sha, script in self._scripts.items() if not script.loaded]
         for sha in old[: len(old) - _EVAL_SCRIPTS_MAX + 1]:
             del self._scripts[sha]
+
+
+def declared_flags(engine: Engine, command: str, script: bytes) -> frozenset[str] | None:
+    """The flags of the script or function that a command would run; None where it says none.
+
+    `command` is one of SCRIPT_COMMANDS, `script` its first argument. None also where there is no
+    such script.
+    """
+    try:
+        if command.startswith("FCALL"):
+            return frozenset(map(text, engine.functions.find(script).flags))
+        if command.startswith("EVALSHA"):
+            return engine.scripts.find(script).flags
+        return parse_shebang(script)[1]
+    except CommandError:
+        return None
 
 
 def parse_shebang(source: bytes) -> tuple[bytes, frozenset[str] | None]:
