@@ -27,7 +27,7 @@ from cacheapp.cache.entries import WRAPPED
 from cacheapp.cache.keys import to_milliseconds
 from cacheapp.cache.locks import AsyncDegradingLock, DegradingLock
 from cacheapp.cache.outage import SERVER_ERRORS
-from cacheapp.cache.serializers import STR_TAG
+from cacheapp.cache.serializers import MISSING, STR_TAG
 from cacheapp.cache.steps import adrive, drive, twins
 
 
@@ -118,7 +118,7 @@ class CacheBackend(RedisBackend):
         except SERVER_ERRORS as error:
             if not self._failed(error, writes=False):
                 raise
-            return default
+            return default if client is not None else self._outlived(name, default)
         if raw is None:
             return default
         try:
@@ -150,7 +150,7 @@ class CacheBackend(RedisBackend):
         except SERVER_ERRORS as error:
             if not self._failed(error, writes=False):
                 raise
-            return default
+            return default if client is not None else self._outlived(name, default)
         if raw and raw[0] in WRAPPED:
             return await self._aunwrap(raw, name, default, client=client)
         return default if raw is None else self.codec.decode(raw, name, default)
@@ -326,11 +326,24 @@ class CacheBackend(RedisBackend):
         found = None if copied is None else self.codec.decode_many(keys, names, copied, wrapped)
         return None if wrapped else found
 
+    def _outlived(self, name: bytes, default: Any) -> Any:
+        """Return what NEAR_CACHE["stale_in_outage"] gives while the server does not answer."""
+        if self.near is None or not self._outages.is_unreached:
+            return default
+        raw = self.near.outlived(name, partial(tagging.version_key, self))
+        return default if raw is None else self.codec.decode(raw, name, default)
+
+    def _outlived_many(self, keys: list[Any], version: Any = None) -> dict[Any, Any]:
+        names = self.storage_keys(keys, version)
+        values = [self._outlived(name, MISSING) for name in names]
+        pairs = zip(keys, values, strict=True)
+        return {key: value for key, value in pairs if value is not MISSING}
+
     # Everything else, once for both worlds
 
     delete, adelete = twins(operations.delete, degraded=_no)
     has_key, ahas_key = twins(operations.has_key, degraded=_no, writes=False)
-    _ask_many, _aask_many = twins(operations.get_many, degraded=_empty_dict, writes=False)
+    _ask_many, _aask_many = twins(operations.get_many, degraded=_outlived_many, writes=False)
     set_many, aset_many = twins(
         operations.set_many, degraded=lambda self, data, *args, **kwargs: list(data)
     )
@@ -355,7 +368,9 @@ class CacheBackend(RedisBackend):
     invalidate_version, ainvalidate_version = twins(operations.invalidate_version, degraded=_zero)
     _set_tagged, _aset_tagged = twins(tagging.set_tagged, degraded=_no)
     _unwrap, _aunwrap = twins(
-        tagging.unwrap, degraded=lambda self, raw, name, default: default, writes=False
+        tagging.unwrap,
+        degraded=lambda self, raw, name, default: self._outlived(name, default),
+        writes=False,
     )
 
     ttl, attl = twins(operations.ttl, degraded=_zero, writes=False)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from cacheapp.cache.entries import FILL, WRITE, stale_ms_of
+from cacheapp.cache.entries import FILL, VALUE, WRITE, stale_ms_of, unpack
 from cacheapp.cache.nearcache import Mark, NearCache
 from cacheapp.cache.steps import Steps
 from cacheapp.invalidation.bus import Bus, Write, together
@@ -34,6 +34,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "max_entries": 100_000,
     "ttl": 60.0,
     "bound": 2.0,
+    "stale_in_outage": 0.0,
     "exclude": (),
     "channel_layer": None,
 }
@@ -53,6 +54,7 @@ class NearOptions:
     ttl_s: float | None
     bound_s: float
     exclude: tuple[str, ...]
+    stale_s: float = 0.0
     channel_layer: str | None = None
 
     @classmethod
@@ -79,6 +81,9 @@ class NearOptions:
             raise _wrong("ttl", found["ttl"], "seconds above zero, or None")
         if not _is_seconds(found["bound"], BOUND_MIN_S):
             raise _wrong("bound", found["bound"], f"seconds, at least {BOUND_MIN_S}")
+        stale = found["stale_in_outage"]
+        if stale != 0 and not _is_seconds(stale, 0.0):
+            raise _wrong("stale_in_outage", stale, "seconds, 0 for no stale value ever")
         exclude = found["exclude"]
         if isinstance(exclude, str) or not all(isinstance(head, str) and head for head in exclude):
             raise _wrong("exclude", exclude, "a list of beginnings of keys")
@@ -91,6 +96,7 @@ class NearOptions:
             ttl_s=found["ttl"],
             bound_s=float(found["bound"]),
             exclude=tuple(exclude),
+            stale_s=float(stale),
             channel_layer=layer,
         )
 
@@ -130,6 +136,7 @@ class Near:
             max_bytes=options.max_bytes,
             max_entries=options.max_entries,
             ttl_s=options.ttl_s,
+            stale_s=options.stale_s,
             is_excluded=_excluder(options.exclude, prefix, plain=key_function is None),
         )
         self.bus = Bus(prefix, self.copies)
@@ -159,13 +166,31 @@ class Near:
         assert self._connect is not None  # who reads has opened a backend
         return self._connect()
 
-    def correct(self, names: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Drop those of this process's copies that are not what the server just said."""
+    def correct(self, names: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Drop those of this process's copies that are not what the server just said.
+
+        Without it a read in an outage could go back behind a value that was read before it.
+        """
         copies = self.copies.copies
         for name, value in zip(names, values, strict=True):
             copy = copies.get(name)
             if copy is not None and copy.raw != value:
                 self.copies.drop((name,))
+
+    def outlived(self, name: bytes, tag_key: Callable[[bytes], bytes]) -> bytes | None:
+        """Return what an outage leaves of ``name``, without its tags; None for nothing.
+
+        ``tag_key`` gives the key of a tag's version. A version of which there is no copy is taken
+        for another one.
+        """
+        find = self.copies.outlived
+        raw = find(name)
+        if raw is None or raw[:1] != VALUE:
+            return raw
+        kept = unpack(raw)
+        if kept is None or any(find(tag_key(tag)) != token for tag, token in kept.tags):
+            return None
+        return kept.inner
 
     def begin(self, name: bytes) -> Any:
         """Begin a fill: its mark, or None where the answer is not to be kept."""
@@ -210,7 +235,9 @@ class Near:
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
-            rest = iter(replies[-1] if plain else ())
+            uncopied = replies[-1] if plain else ()
+            self.correct(plain, uncopied)
+            rest = iter(uncopied)
             answers = iter(replies)
             values = []
             for name, mark in zip(names, marks, strict=True):
@@ -236,7 +263,9 @@ class Near:
         """Steps: return the stored bytes of ``name``, or None, and keep a copy of them."""
         mark = self.begin(name)
         if mark is None:
-            return (yield lambda client: client.get(name))
+            raw = yield lambda client: client.get(name)
+            self.correct((name,), (raw,))
+            return raw
         commands = [("GET", name), ("PTTL", name)]
         try:
             raw, ttl_ms = yield lambda client: together(client, commands)

@@ -9,6 +9,9 @@ from a long outage could drop the copy that was just found, and renew the lease,
 The fill race is closed by marks. A fill says which key it is going to ask for; an invalidation that
 comes before its answer takes the mark away, and what has lost its mark is not kept.
 
+A copy past its lease is given to nobody but ``outlived``, which is for outages, and for ``stale_s``
+seconds.
+
 Copies are bytes as stored, decoded at each hit: no two callers share an object, and the size is
 known.
 Left out on purpose: copies of missing keys, and I/O of any kind.
@@ -53,7 +56,8 @@ class NearCache:
     """The copies of one alias. Safe to use from any thread.
 
     ``max_bytes`` and ``max_entries`` bound it, ``ttl_s`` each copy's life (None: only the key's own
-    deadline does). ``is_excluded`` says of a storage key that it is never kept.
+    deadline does). ``stale_s`` is for ``outlived``. ``is_excluded`` says of a storage key that it
+    is never kept.
     """
 
     def __init__(
@@ -62,11 +66,13 @@ class NearCache:
         max_bytes: int,
         max_entries: int,
         ttl_s: float | None,
+        stale_s: float = 0.0,
         is_excluded: Callable[[bytes], bool] = lambda name: False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.max_bytes = max_bytes
         self.max_entries = max_entries
+        self._stale_s = stale_s
         self._ttl_s = inf if ttl_s is None else ttl_s
         self.is_excluded = is_excluded
         self._clock = clock
@@ -75,7 +81,7 @@ class NearCache:
         #: Until when copies may be served.
         self.until = -inf
         self.size_bytes = 0
-        self.fills = self.flushes = self.drops = self.evictions = 0
+        self.fills = self.flushes = self.drops = self.evictions = self.outlived_hits = 0
         self._filling: dict[bytes, Mark] = {}
         # Reentrant: what a cancelled task left behind may be collected, and so be ended, by any
         # allocation under it.
@@ -105,6 +111,17 @@ class NearCache:
             now = self._clock()
             if now < until and now < copy.deadline:
                 copy.used = True
+                return copy.raw
+        return None
+
+    def outlived(self, name: bytes) -> bytes | None:
+        """Return the bytes of a copy whose lease ended at most ``stale_s`` seconds ago, or None."""
+        until = self.until + self._stale_s
+        copy = self.copies.get(name)
+        if copy is not None:
+            now = self._clock()
+            if now < until and now < copy.deadline:
+                self.outlived_hits += 1
                 return copy.raw
         return None
 

@@ -72,6 +72,11 @@ class Outages:
         self._failures_before = 0
         self._lock = threading.Lock()
 
+    @property
+    def is_unreached(self) -> bool:
+        """Whether the server gave no answer at all when it was last asked."""
+        return self._unreached > 0
+
     def admit(self) -> None:
         """Let an operation through, or raise CircuitOpenError; to be asked while ``is_open``.
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own names
 from django.core.exceptions import ImproperlyConfigured
 
+from cacheapp import conf
 from cacheapp.cache.near import NearOptions
 from cacheapp.checks import our_aliases, servers_of
 
@@ -26,7 +27,7 @@ def check_near_caches(**_: Any) -> list[CheckMessage]:
         if options.get("NEAR_CACHE") is None:
             silent.setdefault(keys, []).append(alias)
             continue
-        messages += _check_options(alias, options)
+        messages += _check_options(alias, options) or _check_outages(alias, options)
         if in_process:
             messages.append(
                 Warning(
@@ -49,6 +50,21 @@ def check_near_caches(**_: Any) -> list[CheckMessage]:
             for mute in silent.get(keys, [])
         ]
     return messages
+
+
+def _check_outages(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]:
+    degrades = conf.django_redis_setting("IGNORE_EXCEPTIONS", False)
+    if not options["NEAR_CACHE"].get("stale_in_outage") or options.get(
+        "IGNORE_EXCEPTIONS", degrades
+    ):
+        return []
+    return [
+        Warning(
+            f"CACHES[{alias!r}]: NEAR_CACHE has a stale_in_outage, and an outage raises.",
+            hint="Set OPTIONS['IGNORE_EXCEPTIONS'] to True, or leave stale_in_outage out.",
+            id="cacheapp.W032",
+        )
+    ]
 
 
 def _check_options(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]:

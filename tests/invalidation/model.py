@@ -73,7 +73,7 @@ class Server:
         self.stream: Stream | None = None  # None: missing, of another type, or with foreign ids
         self.aside: Stream | None = None
         self.epoch: bytes | None = None
-        self.run_id = 1
+        self.run_id = self.history = 1
         self.saved: tuple[dict[bytes, int], Stream | None, bytes | None] = ({}, None, None)
 
     def put(self, name: bytes, value: int | None) -> None:
@@ -93,13 +93,42 @@ class Server:
         self.stream.add(message)
 
     def restore(self, saved: tuple[dict[bytes, int], Stream | None, bytes | None]) -> None:
-        """A restart: with what was saved, or with nothing."""
+        """Have what was saved, or nothing."""
         values, stream, self.epoch = saved
         for name in NAMES:
             self.put(name, values.get(name))
         self.stream = None if stream is None else stream.copied()
         self.aside = None
+
+    def restart(self, saved: tuple[dict[bytes, int], Stream | None, bytes | None]) -> None:
+        """The process ended, and another began with what was saved, or with nothing."""
+        self.restore(saved)
         self.run_id += 1
+
+    def fail_over(self) -> None:
+        """It was a replica for a while, and has what was saved and then written elsewhere.
+
+        The process and its links are the same. What was written elsewhere was announced there, so
+        its numbers are those of messages here, and nobody here has heard of it.
+        """
+        values, stream, epoch = self.saved
+        ahead = 0 if self.stream is None or stream is None else self.stream.top - stream.top
+        if not 0 <= ahead <= STEPS:
+            ahead = 0  # another stream
+        self.restore((values, stream, epoch))
+        self.history += 1
+        for _ in range(ahead):
+            self.versions += 1
+            name = NAMES[int(self.rng.random() * 3)]
+            self.put(name, self.versions)
+            if self.stream is not None:
+                self.stream.add(keys_message((name,)))
+
+    @property
+    def stamp(self) -> Stamp:
+        """What a heartbeat is told."""
+        top = None if self.stream is None else self.stream.top
+        return Stamp(top, b"%b %d" % (self.epoch or b"", self.history))
 
 
 class Writer:
@@ -141,19 +170,28 @@ class Reader:
 
     def __init__(self, server: Server, make: Callable[..., Any], cache: Callable[..., Any]) -> None:
         self.server = server
-        self.near = cache(
-            max_bytes=10**6, max_entries=100, ttl_s=None, clock=lambda: self.server.now
-        )
+        self.near = cache(max_bytes=10**6, max_entries=100, ttl_s=None, clock=self.clock)
+        self.interruptions = 0
         self.follower = make(self.near, BOUND)
         self.fill: tuple[bytes, Any, int | None, bool] | None = None
         self.connected = False
         self.request: tuple[str, float] | None = None
         self.reply: Any = None
 
+    def clock(self) -> float:
+        """The time. Looking at it in a read, the thread may have to let the listener's go on."""
+        while self.interruptions:
+            self.interruptions -= 1
+            self.listen()
+        return self.server.now
+
     def read(self) -> None:
         """Look at a copy and check its age; where there is none begin a fill."""
         name = NAMES[int(self.server.rng.random() * 3)]
+        if self.server.rng.random() < 0.1:
+            self.interruptions = int(self.server.rng.random() * 9)
         raw = self.near.peek(name)
+        self.interruptions = 0
         if raw is not None:
             self.check(name, int(raw))
         elif self.fill is None and self.near.is_good:
@@ -197,9 +235,8 @@ class Reader:
     def answer(self) -> None:
         """What happens on the server."""
         assert self.request is not None
-        stream = self.server.stream
         if self.request[0] == "beat":
-            self.reply = Stamp(None if stream is None else stream.top, self.server.epoch)
+            self.reply = self.server.stamp
         else:
             self.reply = self.entries()
 
@@ -221,8 +258,13 @@ class Reader:
             if self.follower.needs_stream:
                 self.server.new_stream((HELLO, b""))
         elif self.follower.last is not None:
-            if self.server.rng.random() < 0.1:
-                reply = reply + reply[:1]  # a duplicate, out of order
+            chance = self.server.rng.random()
+            if chance < 0.1:
+                reply = reply + reply[:1]  # a duplicate
+            elif chance < 0.15:
+                reply = reply[::-1]
+            elif chance < 0.2:
+                reply = reply[1:]  # the first comes later
             self.follower.hear(reply)
             if not reply:
                 self.follower.heard_all()
@@ -290,39 +332,56 @@ class World:
 
     def fault(self, reader: Reader) -> None:
         """One of the things that go wrong."""
-        server, rng = self.server, self.rng
-        kind = int(rng.random() * 12)
+        kind = int(self.rng.random() * 13)
         if kind == 0:
             reader.cut()
         elif kind == 1:
             reader.restart_listener(self.make)
         elif kind == 2:
-            server.now += rng.random() * 2 * BOUND
-        elif kind == 3 and server.stream is not None:
-            keep = int(rng.random() * 3)
-            server.stream.entries = server.stream.entries[-keep:] if keep else []
-        elif kind == 4:
-            server.stream = None
-        elif kind == 5 and server.stream is not None:
-            server.aside, server.stream = server.stream, None
-        elif kind == 6 and server.aside is not None:
-            if not any(writer.mending for writer in self.writers):
-                server.stream, server.aside = server.aside, None
-        elif kind == 7:
+            self.server.now += self.rng.random() * 2 * BOUND
+        elif kind < 8:
+            self.server_changes(kind - 3)
+        else:
+            self.stream_changes(kind - 8)
+
+    def server_changes(self, kind: int) -> None:
+        """The server restarts, is another one, is saved, or loses everything."""
+        server = self.server
+        if kind == 0:
             for name in NAMES:
                 server.put(name, None)
             server.stream = server.aside = server.epoch = None
-        elif kind == 8:
+        elif kind == 1:
             self.disconnect_all()
-            server.restore(({}, None, None))
-        elif kind == 9:
+            server.restart(({}, None, None))
+        elif kind == 2:
             self.disconnect_all()
-            server.restore(server.saved)
-        elif kind == 10:
+            server.restart(server.saved)
+        elif kind == 3:
             stream = None if server.stream is None else server.stream.copied()
             server.saved = (dict(server.values), stream, server.epoch)
-        elif server.stream is not None and server.stream.entries:
-            server.stream.entries.pop(int(rng.random() * len(server.stream.entries)))
+        else:
+            for writer in self.writers:
+                writer.mending = None
+            server.fail_over()
+
+    def stream_changes(self, kind: int) -> None:
+        """Somebody deletes, renames, trims or mutilates the stream."""
+        server, stream = self.server, self.server.stream
+        if kind == 3 and server.aside is not None:
+            if not any(writer.mending for writer in self.writers):
+                server.stream, server.aside = server.aside, None
+        elif stream is None:
+            return
+        elif kind == 0:
+            keep = int(self.rng.random() * 3)
+            stream.entries = stream.entries[-keep:] if keep else []
+        elif kind == 1:
+            server.stream = None
+        elif kind == 2:
+            server.aside, server.stream = stream, None
+        elif stream.entries:
+            stream.entries.pop(int(self.rng.random() * len(stream.entries)))
 
     def disconnect_all(self) -> None:
         """What a restart does to every link, to what is on it and to writers that wait."""

@@ -46,6 +46,8 @@ def test_what_is_right_is_not_reported(settings: Any, near: Any) -> None:
         ({"ttl": float("inf")}, "cacheapp.E031"),
         ({"bound": 0.01}, "cacheapp.E031"),
         ({"bound": None}, "cacheapp.E031"),
+        ({"stale_in_outage": -1}, "cacheapp.E031"),
+        ({"stale_in_outage": True}, "cacheapp.E031"),
         ({"exclude": "one"}, "cacheapp.E031"),
         ({"exclude": [""]}, "cacheapp.E031"),
     ],
@@ -70,3 +72,12 @@ def test_an_alias_that_writes_the_same_keys_silently_is_a_warning(settings: Any)
     assert reported(settings, default=near, other={"KEY_PREFIX": "o"}) == []
     mute = {"OPTIONS": {"NEAR_CACHE": {"max_entries": 0}}, "TIMEOUT": 1}
     assert reported(settings, default=near, other=mute) == []
+
+
+def test_stale_values_in_outages_that_raise_are_a_warning(settings: Any) -> None:
+    near = {"NEAR_CACHE": {"stale_in_outage": 60}}
+    assert reported(settings, default={"OPTIONS": near}) == ["cacheapp.W032"]
+    degrading = {**near, "IGNORE_EXCEPTIONS": True}
+    assert reported(settings, default={"OPTIONS": degrading}) == []
+    settings.DJANGO_REDIS_IGNORE_EXCEPTIONS = True
+    assert reported(settings, default={"OPTIONS": near}) == []

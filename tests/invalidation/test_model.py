@@ -26,6 +26,17 @@ class WithoutMarks(NearCache):
         super().keep(name, mark, raw, ttl_ms)
 
 
+class JudgesLate(NearCache):
+    """Looks at the lease after it found the copy."""
+
+    def peek(self, name: bytes) -> bytes | None:
+        copy = self.copies.get(name)
+        if copy is None:
+            return None
+        now = self._clock()
+        return copy.raw if now < self.until and now < copy.deadline else None
+
+
 class TrustsGaps(Follower):
     """Takes whatever comes next for the next."""
 
@@ -59,6 +70,13 @@ class TrustsEpochs(Follower):
         super().beat(asked_at, Stamp(stamp.top, b""))
 
 
+class TrustsHistory(Follower):
+    """Takes the data of another server, under the same process, for a continuation."""
+
+    def beat(self, asked_at: float, stamp: Stamp) -> None:
+        super().beat(asked_at, Stamp(stamp.top, (stamp.epoch or b"").partition(b" ")[0]))
+
+
 class TrustsArrival(Follower):
     """Counts the lease from about when the answer came."""
 
@@ -80,11 +98,15 @@ class KeepsCopies(Follower):
 
 @pytest.mark.parametrize(
     "follower",
-    [TrustsGaps, TrustsSilence, TrustsRestarts, TrustsEpochs, TrustsArrival, KeepsCopies],
+    [
+        *(TrustsGaps, TrustsSilence, TrustsRestarts, TrustsEpochs, TrustsHistory, TrustsArrival),
+        KeepsCopies,
+    ],
 )
 def test_a_planted_fault_is_found(follower: type[Follower]) -> None:
     assert explore(range(20 * SCHEDULES), follower) is not None
 
 
-def test_the_fill_race_is_found() -> None:
-    assert explore(range(20 * SCHEDULES), Follower, WithoutMarks) is not None
+@pytest.mark.parametrize("cache", [WithoutMarks, JudgesLate])
+def test_a_race_is_found(cache: type[NearCache]) -> None:
+    assert explore(range(20 * SCHEDULES), Follower, cache) is not None
