@@ -19,7 +19,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
 from django.urls import path
 
-from benchmarks.measure import Case, compare
+from benchmarks.measure import Case, compare, compare_closely
 from benchmarks.report import Row, row
 from cacheapp.ratelimit.limiter import Limiter
 
@@ -162,7 +162,7 @@ def _middleware() -> list[Row]:
         with override_settings(**settings, MIDDLEWARE=middleware):
             cases[name] = asking(WSGIHandler())
     with override_settings(**settings):
-        timings = compare(cases, rounds=41, clock=time.thread_time)
+        timings = compare_closely(cases, rounds=600, calls=20, clock=time.thread_time)
     seven, eight = timings["seven"], timings["eight"]
     share = eight.ratio_to(seven) - 1
     return [

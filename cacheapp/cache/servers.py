@@ -24,7 +24,7 @@ from cacheapp.clients.scripts import Script
 
 T = TypeVar("T")
 
-__all__ = ["SERVERS", "SERVER_ERRORS", "Server", "server_of"]
+__all__ = ["ENGINES", "SERVERS", "SERVER_ERRORS", "Server", "server_of"]
 
 
 class Server:
@@ -45,6 +45,8 @@ class Server:
         """Return the process's redis-py client."""
         if self.sync is None:
             self.sync = self._client.get_client(write=True)
+            if self.in_process and SERVERS.get(self.alias) is self:
+                ENGINES[self.alias] = self.sync
         return self.sync
 
     def async_client(self) -> Any:
@@ -102,6 +104,8 @@ class Server:
 
 #: Those that were asked for so far: what hot paths look at before they call `server_of`.
 SERVERS: dict[str, Server] = {}
+#: The clients of those that are engines of this process. They have no outages, and need no guard.
+ENGINES: dict[str, Any] = {}
 _lock = threading.Lock()
 
 
@@ -136,3 +140,4 @@ def _new_server(alias: str) -> Server:
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CACHES":
         SERVERS.clear()
+        ENGINES.clear()

@@ -20,12 +20,14 @@ from cacheapp.engine.native import updater
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import getter, mgetter, setter
+from cacheapp.engine.windows import window_counter
 
 __all__ = ["HOT_COMMANDS", "hot_commands"]
 
 HOT_COMMANDS = (
     *("get", "set", "mget"),
-    *("fetch", "fetch_fields", "fetch_many", "store", "store_many", "update", "set_fields"),
+    *("fetch", "fetch_fields", "fetch_many", "store", "store_many", "update", "count_window"),
+    "set_fields",
 )
 
 Method = Callable[..., Any]
@@ -45,6 +47,7 @@ def hot_commands(
     """
     found = byte_commands(direct)
     found["update"] = updater(direct.session, whole_update)
+    found["count_window"] = window_counter(direct.session)
     found["set_fields"] = fields_setter(direct.session)
     if direct.callback("GET") is None:
         found["get"] = hot_get(direct)

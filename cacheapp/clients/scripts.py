@@ -40,6 +40,12 @@ class NativeScripts:
         """Run a script that is about the one string at ``key``; the hot form of ``run_script``."""
         return self.run_script(script, (key,), arguments)
 
+    def count_window(self, key: bytes, limit: int, period_us: int) -> Any:
+        """Charge one to a rate limit's window, if that is all; see ``cacheapp.engine.windows``.
+
+        Returns None where this client does no such thing now and the caller's script has to.
+        """
+
     def set_fields(self, key: bytes, pairs: Sequence[bytes], ttl_ms: int) -> Any:
         """If there is a hash at ``key``, set fields and values, given in turn, and its deadline.
 

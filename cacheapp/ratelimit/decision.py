@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cacheapp.ratelimit.rates import Rate, policies
 
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 #: Where a decision comes from: the server; this process's memory of a refusal; what the rule says
 #: for an outage; or nowhere, because the client is exempt.
 SERVER, MEMO, LOCAL, OUTAGE, EXEMPT = "server", "memo", "local", "outage", "exempt"
+
+
+#: Whether it was admitted, the time (us), the state, and what ``count_window`` adds.
+Reply = tuple[Any, ...]
+
+
+#: How many parts a reply of ``count_window`` has.
+COUNTED: Final = 5
 
 
 class RateState(NamedTuple):
@@ -27,12 +35,18 @@ class RateState(NamedTuple):
     wait_s: float
 
 
+def counted_item(limiter: Limiter, reply: Reply) -> str:
+    """What ``RateLimit`` says of a reply of ``count_window``."""
+    item: str = limiter.item % (reply[3], (limiter.back_us - reply[4]) / 1_000_000)
+    return item
+
+
 class Decision:
     """Whether a request is admitted, and why. True in a boolean context where it is.
 
     Made on a hot path, so it keeps what the script returned; what is left of each rate is computed
     when it is asked for. ``reply`` is whether it was admitted, the time (us), and the state, which
-    is empty where no server was asked.
+    is empty where no server was asked; there may be more behind it (see ``count_window``).
     """
 
     __slots__ = ("cost", "key", "limiter", "rates", "reply")
@@ -48,7 +62,7 @@ class Decision:
         key: bytes,
         cost: int,
         rates: tuple[Rate, ...],
-        reply: tuple[int, int, bytes],
+        reply: Reply,
     ) -> None:
         self.limiter = limiter
         self.key = key
@@ -81,7 +95,7 @@ class Decision:
 
     def reports(self) -> list[tuple[int, float, float]]:
         """What is left of each rate, and the microseconds until all is back, and to wait."""
-        _, now_us, state = self.reply
+        now_us, state = self.reply[1:3]
         algorithm, cost = self.limiter.algorithm, self.cost
         report = algorithm.report
         return [
@@ -91,8 +105,11 @@ class Decision:
 
     def fields(self) -> tuple[str, str]:
         """What ``RateLimit-Policy`` and ``RateLimit`` say of it; empty where it is not known."""
-        limiter, rates = self.limiter, self.rates
-        _, now_us, state = self.reply
+        limiter, reply = self.limiter, self.reply
+        if len(reply) == COUNTED:
+            return limiter.policies[0][1], counted_item(limiter, reply)
+        now_us, state = reply[1:3]
+        rates = self.rates
         if not state:
             return "", ""
         if len(rates) == 1 and rates is limiter.rates:
@@ -156,7 +173,7 @@ class OwnDecision(Decision):
         key: bytes,
         cost: int,
         rates: tuple[Rate, ...],
-        reply: tuple[int, int, bytes],
+        reply: Reply,
         source: str,
         known_wait_s: float = 0.0,
     ) -> None:

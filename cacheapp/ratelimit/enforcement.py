@@ -52,15 +52,20 @@ def check(rule: Rule, request: HttpRequest) -> Decision | None:
 
 async def acheck(rule: Rule, request: HttpRequest) -> Decision | None:
     """See check()."""
-    steps = _particulars(rule, request, is_async=True)
-    try:
-        found = next(steps)
-        while True:
-            found = steps.send(await found if isawaitable(found) else found)
-    except StopIteration as stop:
-        if stop.value is None:
-            return None
-        identity, cost, rates = stop.value
+    if rule.is_plain:
+        identity, cost, rates = rule.key(request, True), rule.cost, None
+        if identity.__class__ is not str:
+            identity = await identity
+    else:
+        steps = _particulars(rule, request, is_async=True)
+        try:
+            found = next(steps)
+            while True:
+                found = steps.send(await found if isawaitable(found) else found)
+        except StopIteration as stop:
+            if stop.value is None:
+                return None
+            identity, cost, rates = stop.value
     limiter = rule.limiter
     if cost:
         decision = await limiter.acheck(identity, cost, rates=rates)
@@ -118,8 +123,14 @@ def refuses(rule: Rule, decision: Decision | None) -> bool:
 
 def applied_to(request: HttpRequest) -> list[Applied]:
     """Return the rules applied to ``request`` so far, with what they decided and about whom."""
-    found: list[Applied] = request.__dict__.get("_ratelimits", [])
-    return found
+    held: list[Any] = request.__dict__.get("_ratelimits", [])
+    for place, (rule, decision, identity) in enumerate(held):
+        if decision.__class__ is tuple:
+            # What a brief handler has left as it came.
+            limiter = rule.limiter
+            made = Decision(limiter, limiter.key(identity), 1, limiter.rates, decision)
+            held[place] = rule, made, identity
+    return held
 
 
 def charge_after(request: HttpRequest, response: Any, applied: list[Applied]) -> None:

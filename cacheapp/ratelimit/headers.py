@@ -35,9 +35,10 @@ def add_headers(
     # these two are on every answer. What another rule's decorator said stays in front.
     store = headers._store
     if "ratelimit" in store:
+        said = headers.get("RateLimit-Policy"), headers["RateLimit"]
         policy, limit = (
-            f"{headers.get('RateLimit-Policy')}, {policy}",
-            f"{headers['RateLimit']}, {limit}",
+            f"{first}, {own}" if first else own
+            for first, own in zip(said, (policy, limit), strict=True)
         )
     store["ratelimit-policy"] = ("RateLimit-Policy", policy)
     store["ratelimit"] = ("RateLimit", limit)

@@ -29,6 +29,8 @@ Key = Callable[[HttpRequest, bool], Any]
 
 #: Trusts a peer without an address: a proxy that connects to a unix socket.
 UNIX: Final = "unix"
+#: Clients whose identities a process keeps in mind.
+ADDRESSES_KEPT: Final = 4096
 #: Addresses of one header that are looked at, from the right: more proxies than anybody has.
 HOPS_MAX: Final = 32
 #: Who is counted where nobody is known: all such requests together.
@@ -59,7 +61,8 @@ class Proxies:
             ]
         except (TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}") from error
-        self._trusts = bool(self.networks) or self.trusts_unix
+        #: Whether anybody is believed.
+        self.trusts = bool(self.networks) or self.trusts_unix
         known = {name.lower(): name for name in PROXY_HEADERS}
         if not isinstance(header, str) or header.lower() not in known:
             raise ImproperlyConfigured(
@@ -71,16 +74,16 @@ class Proxies:
         self.meta_name = f"HTTP_{self.header.upper().replace('-', '_')}"
         self.ipv6_prefix = ipv6_prefix
         # The same few peers and headers come again and again.
-        self._cached = lru_cache(maxsize=4096)(self._client)
+        self._cached = lru_cache(maxsize=ADDRESSES_KEPT)(self._client)
 
     def client(self, peer: str, forwarded: str) -> str:
         """Return the client's address, normalized, from the peer's and the header's text."""
-        return self._cached(peer, forwarded if self._trusts else "")
+        return self._cached(peer, forwarded if self.trusts else "")
 
     def of_request(self, request: HttpRequest) -> str:
         """Return the address of a request's client."""
         meta = request.META
-        forwarded = meta.get(self.meta_name, "") if self._trusts else ""
+        forwarded = meta.get(self.meta_name, "") if self.trusts else ""
         return self._cached(meta.get("REMOTE_ADDR") or "", forwarded)
 
     def of_scope(self, scope: Mapping[str, Any]) -> str:
@@ -182,7 +185,20 @@ def key_function(written: Any, proxies: Proxies) -> Key:
 
 
 def _ip(proxies: Proxies) -> Key:
-    return lambda request, _is_async: f"ip:{proxies.of_request(request)}"
+    if proxies.trusts:
+        return lambda request, _is_async: f"ip:{proxies.of_request(request)}"
+    known: dict[str | None, str] = {}
+
+    def ip(request: HttpRequest, _is_async: bool) -> str:
+        peer = request.META.get("REMOTE_ADDR")
+        found = known.get(peer)
+        if found is None:
+            if len(known) >= ADDRESSES_KEPT:
+                known.clear()
+            found = known[peer] = f"ip:{proxies.of_request(request)}"
+        return found
+
+    return ip
 
 
 def _user(_proxies: Proxies) -> Key:

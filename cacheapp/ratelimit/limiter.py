@@ -23,10 +23,10 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from cacheapp.cache.servers import SERVER_ERRORS, SERVERS, server_of
+from cacheapp.cache.servers import ENGINES, SERVER_ERRORS, server_of
 from cacheapp.clients.factory import get_client
 from cacheapp.ratelimit.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
-from cacheapp.ratelimit.decision import LOCAL, MEMO, OUTAGE, Decision, OwnDecision
+from cacheapp.ratelimit.decision import LOCAL, MEMO, OUTAGE, Decision, OwnDecision, Reply
 from cacheapp.ratelimit.rates import Rate, parse_rates, policies
 
 logger = logging.getLogger("cacheapp.ratelimit")
@@ -77,15 +77,24 @@ class Limiter:
         self.rates = self._checked(parse_rates(rates))
         #: Their names, and what RateLimit-Policy says of them.
         self.policies = policies(name, self.rates)
+        self.limit, self.period_us = self.rates[0].limit, self.rates[0].period_s * 1_000_000
+        #: Whether a usual charge is what clients of engines have `count_window` for.
+        self.counts_windows = algorithm == "sliding-window" and len(self.rates) == 1
+        #: The header for one rate, as responses keep headers.
+        self.policy_header = "RateLimit-Policy", self.policies[0][1]
+        #: What RateLimit says of its reply: what is left, and the seconds until all is back.
+        self.item = f'"{name}";r=%d;t=%d'
+        # All is back when the next window is over; rounded up to a second.
+        self.back_us = 2 * self.period_us + 999_999
         self._arguments = _arguments(self.rates)
         self._script = self.algorithm.script
-        self._is_update = self._script.update is not None
         self._is_closed = _admits_nothing(self.rates)
         # Whether the server did not answer when it was last asked.
         self._is_alone = False
-        # Until when, for which cost, what the server had said, and when that was.
-        self._memo: dict[bytes, tuple[float, int, tuple[int, int, bytes], float]] = {}
-        self._keys: dict[str, bytes] = {}
+        #: Until when, for which cost, what the server had said, and when that was.
+        self.memo: dict[bytes, tuple[float, int, Reply, float]] = {}
+        #: Keys by identity, made by `key`.
+        self.keys: dict[str, bytes] = {}
 
     def _checked(self, rates: tuple[Rate, ...]) -> tuple[Rate, ...]:
         for rate in rates:
@@ -100,11 +109,11 @@ class Limiter:
         """Return the server's key for ``identity``: the rule's name and a digest."""
         if rates is not None and rates is not self.rates:
             return self._new_key(identity, rates)
-        key = self._keys.get(identity)
+        key = self.keys.get(identity)
         if key is None:
-            if len(self._keys) >= MEMO_MAX:
-                self._keys.clear()
-            key = self._keys[identity] = self._new_key(identity, self.rates)
+            if len(self.keys) >= MEMO_MAX:
+                self.keys.clear()
+            key = self.keys[identity] = self._new_key(identity, self.rates)
         return key
 
     def _new_key(self, identity: str, rates: tuple[Rate, ...]) -> bytes:
@@ -137,26 +146,27 @@ class Limiter:
         """
         if cost == 1 and rates is None and not force:
             # What most calls come to, written out.
-            key = self._keys.get(identity) or self.key(identity)
-            arguments, rates = self._arguments, self.rates
-            if key in self._memo or self._is_closed:
-                known = self._known(key, 1, rates)
-                if known is not None:
-                    return known
+            key, arguments, rates = self.keys.get(identity), self._arguments, self.rates
+            if key is None:
+                key = self.key(identity)
+            elif self.counts_windows and key not in self.memo:
+                engine = ENGINES.get(self.alias)
+                if engine is not None:
+                    reply = engine.count_window(key, self.limit, self.period_us)
+                    if reply is not None:
+                        return Decision(self, key, 1, rates, reply)
         else:
-            key = self.key(identity, rates)
-            rates = rates or self.rates
+            key, rates = self.key(identity, rates), rates or self.rates
             arguments = _arguments(rates, _whole(cost), force)
-            known = None if force else self._known(key, cost, rates)
-            if known is not None:
-                return known
-        server = SERVERS.get(self.alias) or server_of(self.alias)
-        script = self._script
+        known = None if force else self._known(key, cost, rates)
+        if known is not None:
+            return known
+        engine = ENGINES.get(self.alias)
         try:
-            if self._is_update and server.in_process:
-                reply = (server.sync or server.client()).update(script, key, arguments)
+            if engine is None:
+                reply = server_of(self.alias).run(self._script, (key,), arguments)
             else:
-                reply = server.run(script, (key,), arguments)
+                reply = self._script.run(engine, (key,), arguments)
         except SERVER_ERRORS as error:
             return self._without_server(error, key, arguments, rates)
         decision = Decision(self, key, cost, rates, reply)
@@ -206,10 +216,10 @@ class Limiter:
     def _remember(self, decision: Decision) -> None:
         wait_s = min(decision.retry_after_s, self.memo_seconds, MEMO_SECONDS_MAX)
         if wait_s > 0:
-            if len(self._memo) >= MEMO_MAX:
-                self._memo.clear()
+            if len(self.memo) >= MEMO_MAX:
+                self.memo.clear()
             now = monotonic()
-            self._memo[decision.key] = (now + wait_s, decision.cost, decision.reply, now)
+            self.memo[decision.key] = (now + wait_s, decision.cost, decision.reply, now)
 
     def _known(self, key: bytes, cost: int, rates: tuple[Rate, ...]) -> Decision | None:
         """What can be said without the server, or None.
@@ -217,15 +227,15 @@ class Limiter:
         That is the refusal of a request at least as large as one refused a moment ago, and what
         rates of zero say.
         """
-        entry = self._memo.get(key)
+        entry = self.memo.get(key)
         if entry is not None and cost >= entry[1]:
-            until, _, (_, then_us, state), then = entry
+            until, _, (_, then_us, state, *_), then = entry
             now = monotonic()
             if now < until:
                 # What was left then is what is left now, but for the time that has passed.
                 reply = (0, then_us + int((now - then) * 1_000_000), state)
                 return OwnDecision(self, key, cost, rates, reply, MEMO, until - now)
-            self._memo.pop(key, None)
+            self.memo.pop(key, None)
         if cost > 0 and (self._is_closed if rates is self.rates else _admits_nothing(rates)):
             wait_s = float(max(rate.period_s for rate in rates))
             return OwnDecision(self, key, cost, rates, _REFUSED, MEMO, wait_s)
@@ -265,18 +275,18 @@ class Limiter:
 
     def refund(self, identity: str, cost: int = 1) -> Decision:
         """Give ``cost`` back to ``identity``, at most what it has used."""
-        self._memo.pop(self.key(identity), None)
+        self.memo.pop(self.key(identity), None)
         return self.check(identity, -_whole(cost), force=True)
 
     async def arefund(self, identity: str, cost: int = 1) -> Decision:
         """See refund()."""
-        self._memo.pop(self.key(identity), None)
+        self.memo.pop(self.key(identity), None)
         return await self.acheck(identity, -_whole(cost), force=True)
 
     def reset(self, identity: str) -> bool:
         """Forget what ``identity`` has used. Returns whether there was anything."""
         key = self.key(identity)
-        self._memo.pop(key, None)
+        self.memo.pop(key, None)
         return bool(server_of(self.alias).client().delete(key))
 
     async def areset(self, identity: str) -> bool:
@@ -285,12 +295,12 @@ class Limiter:
         if server.in_process:
             return self.reset(identity)
         key = self.key(identity)
-        self._memo.pop(key, None)
+        self.memo.pop(key, None)
         return bool(await server.async_client().delete(key))
 
     def forget_refusals(self) -> None:
         """Empty this process's memo."""
-        self._memo.clear()
+        self.memo.clear()
 
 
 def _for_one(looked: Decision) -> Decision:

@@ -16,6 +16,7 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 
 from cacheapp.ratelimit import enforcement
+from cacheapp.ratelimit.brief import brief_handler, is_brief
 from cacheapp.ratelimit.headers import add_headers
 from cacheapp.ratelimit.responses import refusal
 from cacheapp.ratelimit.rules import Rule, options, rules
@@ -44,14 +45,19 @@ class RateLimitMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+        self._handle: Callable[[HttpRequest], Any] = self._acall if self.is_async else self._call
+        early, tells_plainly = self._early, self._headers and not self._x_headers
+        if not self.is_async and tells_plainly and not self._charges_after and is_brief(early):
+            self._handle = brief_handler(early[0], get_response, self._call, self._told)
         if self._late:
             # Django adapts it by a thread hop unless it is of the stack's own kind.
             self.process_view = self._aprocess_view if self.is_async else self._process_view
 
     def __call__(self, request: HttpRequest) -> Any:
         """Return the response; in an async stack an awaitable of it."""
-        if self.is_async:
-            return self._acall(request)
+        return self._handle(request)
+
+    def _call(self, request: HttpRequest) -> HttpResponse:
         refused = self._apply(self._early, request)
         if refused is not None:
             return refused
@@ -98,16 +104,7 @@ class RateLimitMiddleware:
     def _told(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         # A refusal of ours has them all already.
         if self._headers and not (response.status_code == 429 and "RateLimit" in response.headers):
-            applied = request.__dict__.get("_ratelimits")
-            if not applied:
-                return response
-            if len(applied) == 1:
-                rule, decision, _ = applied[0]
-                decisions = [decision] if id(rule) in self._mine and not rule.dry_run else []
-            else:
-                decisions = [
-                    decision for rule, decision, _ in self._own(request) if not rule.dry_run
-                ]
+            decisions = [decision for rule, decision, _ in self._own(request) if not rule.dry_run]
             if decisions:
                 add_headers(response.headers, decisions, x_headers=self._x_headers)
         return response

@@ -13,6 +13,8 @@ from struct import Struct
 from typing import Any
 
 Call = Callable[..., Any]
+# Its number, its count, and the count of the window before.
+Window = tuple[float, float, float]
 Decided = tuple[tuple[int, int, bytes], bytes | None, int]
 
 _ONE, _TWO, _THREE = Struct("<d"), Struct("<dd"), Struct("<ddd")
@@ -25,25 +27,35 @@ def sliding_window(held: bytes | None, now_us: int, arguments: Sequence[Any]) ->
         return _sliding_windows(held, now_us, arguments)
     cost, forced, limit, period = arguments
     now_index = now_us // period
-    if held is None or len(held) != 24:
-        index, current, previous = now_index, 0, 0
-    else:
-        index, current, previous = _unpack(held)
-        if now_index > index:
-            previous = current if now_index == index + 1 else 0
-            index, current = now_index, 0
-    used = current
+    window: Window = now_index, 0, 0
+    if held is not None and len(held) == 24:
+        window = _rolled(_unpack(held), now_index)
+    index, current, previous = window
+    left = limit - current - cost
     if previous:
         elapsed = now_us - index * period
-        used += previous * (1 - elapsed / period) if elapsed > 0 else previous
-    admitted = used + cost <= limit
+        left -= previous * (1 - elapsed / period) if elapsed > 0 else previous
+    admitted = left >= 0
     if (admitted and cost) or forced:
         current += cost
         if current < 0:  # noqa: PLR1730 - no call on the hot path
             current = 0
         state = _pack(index, current, previous)
-        return (admitted, now_us, state), state, period // 500
+        ends_ms = int((index + 2) * period) // 1000
+        return (admitted, now_us, state), state, ends_ms - now_us // 1000
     return (admitted, now_us, _pack(index, current, previous)), None, 0
+
+
+def _rolled(window: Window, now_index: int) -> Window:
+    """What is left of ``window`` in another one."""
+    index, current, previous = window
+    if index == now_index:
+        return window
+    if not index <= now_index + 1:  # the clock was put back, or it is NaN
+        return now_index, 0, 0
+    if now_index > index:
+        return now_index, 0, current if now_index == index + 1 else 0
+    return index, current, previous
 
 
 def _sliding_windows(held: bytes | None, now_us: int, arguments: Sequence[Any]) -> Decided:
@@ -53,24 +65,22 @@ def _sliding_windows(held: bytes | None, now_us: int, arguments: Sequence[Any]) 
     for number in range(0, len(rates), 2):
         limit, period = rates[number], rates[number + 1]
         now_index = now_us // period
-        index, current, previous = now_index, 0, 0
+        window: Window = now_index, 0, 0
         if known:
             assert held is not None
-            index, current, previous = _THREE.unpack_from(held, 12 * number)
-            if now_index > index:
-                previous = current if now_index == index + 1 else 0
-                index, current = now_index, 0
+            window = _rolled(_THREE.unpack_from(held, 12 * number), now_index)
+        index, current, previous = window
         elapsed = max(0, now_us - index * period)
-        used = current + previous * (1 - elapsed / period)
-        admitted = admitted and used + cost <= limit
+        left = limit - current - cost - previous * (1 - elapsed / period)
+        admitted = admitted and left >= 0
         states.append((index, current, previous))
-        longest = max(longest, period)
+        longest = max(longest, int((index + 2) * period) // 1000)
     charged = forced or (admitted and cost != 0)
     state = b"".join(
         _THREE.pack(index, max(0, current + cost) if charged else current, previous)
         for index, current, previous in states
     )
-    return (admitted, now_us, state), state if charged else None, longest // 500
+    return (admitted, now_us, state), state if charged else None, longest - now_us // 1000
 
 
 def fixed_window(held: bytes | None, now_us: int, arguments: Sequence[Any]) -> Decided:
@@ -84,7 +94,7 @@ def fixed_window(held: bytes | None, now_us: int, arguments: Sequence[Any]) -> D
         if known:
             assert held is not None
             held_index, held_count = _TWO.unpack_from(held, 8 * number)
-            if held_index >= index:
+            if index <= held_index <= index + 1:
                 index, count = held_index, held_count
         admitted = admitted and count + cost <= limit
         states.append((index, count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import pack
 from typing import Any
 
 import pytest
@@ -48,6 +49,48 @@ def test_the_forms_agree(
         assert len(reply[2]) == ALGORITHMS[name].doubles.size * len(rates)
 
 
+CHARGES = st.lists(
+    st.one_of(st.sampled_from([0.0, 0.000001, 0.5, 3.0, 30.0, 60.0]), st.floats(0, 200)),
+    min_size=2,
+    max_size=25,
+)
+
+
+@settings(max_examples=60)
+@given(limit=st.integers(1, 9), period_s=st.sampled_from([1, 7, 60]), steps=CHARGES)
+def test_the_written_out_charge_of_a_window_agrees(
+    limit: int, period_s: int, steps: list[float]
+) -> None:
+    both = BOTH.begin()
+    lua, native = both.sides
+    script, period_us = ALGORITHMS["sliding-window"].script, period_s * 1_000_000
+    arguments = [1, 0, limit, period_us]
+    for seconds in steps:
+        both.advance(seconds)
+        native.client.ping()  # an engine whose tick is due does nothing out of turn
+        reply = native.client.count_window(b"k", limit, period_us)
+        if reply is None:
+            both.run(script, [b"k"], arguments)
+            continue
+        admitted, now_us, state, left, elapsed_us = reply
+        assert lua.run(script, [b"k"], arguments) == [admitted, now_us, state]
+        assert native.data() == lua.data()
+        # What it adds is what others compute from the state.
+        remaining, back_us, _ = ALGORITHMS["sliding-window"].report(
+            ALGORITHMS["sliding-window"].doubles.unpack(state), now_us, limit, period_us, 1
+        )
+        assert (int(left + 1e-6), 2 * period_us - elapsed_us) == (
+            int(remaining + 1e-6), back_us
+        )  # fmt: skip
+
+
+def test_the_second_charge_of_a_window_is_the_written_out_one() -> None:
+    client = BOTH.begin().sides[1].client
+    assert client.count_window(b"k", 5, 60_000_000) is None
+    ALGORITHMS["sliding-window"].script.run(client, [b"k"], [1, 0, 5, 60_000_000])
+    assert client.count_window(b"k", 5, 60_000_000)[0]
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_key_with_other_content_is_begun_anew_or_refused(name: str) -> None:
     both = BOTH.begin()
@@ -61,6 +104,24 @@ def test_a_key_with_other_content_is_begun_anew_or_refused(name: str) -> None:
     both.command("HSET", "k", "a", "b")
     reply = both.run(ALGORITHMS[name].script, [b"k"], [1, 0, 5, 1_000_000])
     assert reply.startswith("error: WRONGTYPE")
+
+
+@pytest.mark.parametrize("name", ["sliding-window", "fixed-window"])
+def test_counts_of_a_day_to_come_are_over(name: str) -> None:
+    both = BOTH.begin()
+    script = ALGORITHMS[name].script
+    assert [both.run(script, [b"k"], [1, 0, 1, 60_000_000])[0] for _ in range(2)] == [1, 0]
+    for side in both.sides:
+        side.clock.set(side.clock.time() - 86_400)
+    assert [both.run(script, [b"k"], [1, 0, 1, 60_000_000])[0] for _ in range(2)] == [1, 0]
+
+
+@pytest.mark.parametrize("index", [float("nan"), float("inf"), -1e300, 1e300])
+@pytest.mark.parametrize("rates", [[5, 1_000_000], [5, 1_000_000, 9, 60_000_000]])
+def test_a_window_of_nonsense_is_begun_anew(index: float, rates: list[int]) -> None:
+    both = BOTH.begin()
+    both.command("SET", "k", pack("<ddd", index, 9, 9) * (len(rates) // 2))
+    assert both.run(ALGORITHMS["sliding-window"].script, [b"k"], [1, 0, *rates])[0] == 1
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

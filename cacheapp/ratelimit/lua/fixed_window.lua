@@ -12,7 +12,8 @@ for i = 1, rates do
     local index, count = math.floor(now / period), 0
     if known then
         local held_index, held_count = struct.unpack("<dd", held, 16 * i - 15)
-        if held_index >= index then
+        if held_index >= index and held_index <= index + 1 then
+            -- Later than that, and the clock was put back: what counted then is over.
             index, count = held_index, held_count
         end
     end
