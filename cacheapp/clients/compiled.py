@@ -118,6 +118,8 @@ class Shape:
     # What `answer` may call, as `make`.
     make: Callable[..., Any] | None = None
     call: str = ""
+    # What is called in place of the command's handler, with the same arguments.
+    handler: Callable[..., Any] | None = None
 
 
 def fixed(count: int) -> Shape:
@@ -192,8 +194,8 @@ def compiled(
         "BaseException": BaseException, "CommandError": CommandError, "DataError": DataError,
         "TIMES_MAX": TIMES_MAX, "acquire": engine.lock.acquire, "clock": engine.clock.time,
         "command": command, "display": row.display,
-        "encoded": encoded, "engine": engine, "handler": row.handler, "make": shape.make,
-        "parse": parse,
+        "encoded": encoded, "engine": engine, "handler": shape.handler or row.handler,
+        "make": shape.make, "parse": parse,
         "plain": plain, "release": engine.lock.release, "reply_error": reply_error, "row": row,
         "execute": engine.execute, "observed": _observed, "session": session,
         "settle": stat.settle, "timed": stat.times.append, "times": stat.times,

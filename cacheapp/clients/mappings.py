@@ -18,6 +18,8 @@ from redis._parsers.helpers import (
 from cacheapp.clients.compiled import Shape, as_bytes
 from cacheapp.clients.direct import DirectSession
 from cacheapp.clients.methods import Build, Method, hot_methods, of_shape
+from cacheapp.engine.commands.streamreads import xread_records
+from cacheapp.engine.commands.streams import xrange_records, xrevrange_records
 
 __all__ = ["HOT_MAPPINGS", "MAPPING_SHAPES"]
 
@@ -146,15 +148,31 @@ def _rows(rows: list[Any]) -> list[tuple[bytes, dict[bytes, bytes]]]:
     ]
 
 
-def _id_range(direct: DirectSession, command: str, whole: Method) -> Method:
-    """`xrange(name, min, max, count)`."""
-    if (
-        direct.callback(command) is not parse_stream_list
-        or direct.connection.encoder.decode_responses
-    ):
-        return whole
-    shape = Shape(3, _COUNTED, "_0, _1, _2, *rest", "return make(reply)", _rows)
-    return of_shape(shape)(direct, command, whole)
+def _by_key(reply: Any) -> list[Any]:
+    """What XREAD replies, as redis-py shows it."""
+    return [[key, _rows(rows)] for key, rows in reply.items()] if type(reply) is dict else []
+
+
+def _id_range(records: Method) -> Build:
+    """`xrange(name, min, max, count)`; `records` is the handler for who wants dicts."""
+    shape = Shape(
+        3,
+        _COUNTED,
+        "_0, _1, _2, *rest",
+        "return reply if not reply or type(reply[0]) is tuple else make(reply)",
+        _rows,
+        handler=records,
+    )
+
+    def build(direct: DirectSession, command: str, whole: Method) -> Method:
+        if (
+            direct.callback(command) is not parse_stream_list
+            or direct.connection.encoder.decode_responses
+        ):
+            return whole
+        return of_shape(shape)(direct, command, whole)
+
+    return build
 
 
 def _read(direct: DirectSession, command: str, whole: Method) -> Method:
@@ -180,8 +198,9 @@ rest += [{_FIELD} for field in {{0}}]
 rest += [{_VALUE} for value in {{0}}.values()]
 """,
         "*rest",
-        "return [[key, make(rows)] for key, rows in reply.items()] if type(reply) is dict else []",
-        _rows,
+        "return reply if type(reply) is list else make(reply)",
+        _by_key,
+        handler=xread_records,
     )
     return of_shape(shape)(direct, command, whole)
 
@@ -195,7 +214,8 @@ MAPPING_SHAPES: Final[dict[Build, str]] = {
     of_shape(_SETBIT): "setbit",
     _rank_range(4): "zrange",
     _rank_range(3): "zrevrange",
-    _id_range: "xrange xrevrange",
+    _id_range(xrange_records): "xrange",
+    _id_range(xrevrange_records): "xrevrange",
     _read: "xread",
 }
 HOT_MAPPINGS = hot_methods(MAPPING_SHAPES, redis.Redis)

@@ -119,7 +119,7 @@ def _as_set(shape: Shape, unordered: Method) -> Build:
     def build(direct: DirectSession, command: str, whole: Method) -> Method:
         arguments = shape.arguments or "_0"
         # A copy, made under the lock.
-        made = replace(shape, make=unordered, call=f"set(make(session, {arguments}))")
+        made = replace(shape, handler=unordered, call=f"set(handler(session, {arguments}))")
         wants_set = parser(direct, command)[1] is set
         return of_shape(made if wants_set else shape)(direct, command, whole)
 

@@ -1,7 +1,7 @@
-"""Hashes and sets that are used a lot are kept unpacked for a while; see `structures`.
+"""Hashes, sets and streams that are used a lot are kept unpacked for a while; see `structures`.
 
 A packed hash takes a third of the memory of a dict, and several times as long to look into. So the
-first few commands on hashes and sets after each tick warm the one that they use, which is likely
+first few commands on such values after each tick warm the one that they use, which is likely
 to be one that most commands use. There are never more than some dozens of them; the one that has
 been warm for longest is packed again, one at each tick and one for each that comes beyond the
 number.
@@ -15,23 +15,24 @@ from collections import deque
 
 from cacheapp.engine.structures.hash import Hash
 from cacheapp.engine.structures.set import Set
+from cacheapp.engine.structures.stream import Stream
 
 _WARM_MAX = 64
 _OFFERS_A_TICK = 16
 
 
 class Warmth:
-    """The warm hashes and sets of one engine. Used under its lock."""
+    """The warm values of one engine. Used under its lock."""
 
     __slots__ = ("_warm", "left")
 
     def __init__(self) -> None:
-        self._warm: deque[Hash | Set] = deque()
+        self._warm: deque[Hash | Set | Stream] = deque()
         # How many offers are taken until the next tick: no command needs to ask where it is 0.
         self.left = 0
 
-    def offer(self, found: Hash | Set) -> None:
-        """Warm a hash or set that a command uses."""
+    def offer(self, found: Hash | Set | Stream) -> None:
+        """Warm a value that a command uses."""
         self.left -= 1
         if found.warm():
             self._warm.append(found)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.blocking import Attempt
@@ -108,9 +108,32 @@ def _read_single(ctx: Session, word: bytes, key: bytes, raw: bytes) -> Reply:
         raise CommandError(SYNTAX)
     stream: Stream | None = ctx.db.read(key, Stream)
     start = parse_id(raw)
-    if stream is None or not stream.length or stream.top_id() <= start:
+    # Of an empty stream, and where the last entries were deleted, there are no rows either.
+    if stream is None or stream.last_id <= start:
         return NULL_ARRAY
-    return _by_key(ctx, [(key, stream.range(start + 1))])
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(stream)
+    rows = stream.range(start + 1)
+    return _by_key(ctx, [(key, rows)]) if rows else NULL_ARRAY
+
+
+def xread_records(ctx: Session, *arguments: bytes) -> Any:
+    """XREAD as redis-py shows it, for who is in this process, of one stream; else as XREAD."""
+    if (
+        len(arguments) != _SINGLE_WORDS
+        or not arguments[2][:1].isdigit()
+        or arguments[0] != b"STREAMS"
+    ):
+        return xread(ctx, *arguments)
+    key = arguments[1]
+    stream: Stream | None = ctx.db.read(key, Stream)
+    start = parse_id(arguments[2])
+    if stream is None or stream.last_id <= start:
+        return NULL_ARRAY
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(stream)
+    found = stream.records(start + 1)
+    return [[key, found]] if found else NULL_ARRAY
 
 
 def _before_last(stream: Stream) -> int:

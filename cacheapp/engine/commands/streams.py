@@ -5,7 +5,10 @@ Reading on from an id, waiting included, is `streamreads`; consumer groups are `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
@@ -14,7 +17,7 @@ from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, OK, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.streamids import parse_end, parse_id, parse_partial_id, parse_start
-from cacheapp.engine.structures.stream import ID_MAX, SEQUENCE_MASK, Stream, format_id
+from cacheapp.engine.structures.stream import ID_MAX, SEQUENCE_MASK, Stream
 
 _TWO_STRATEGIES = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
 _LIMIT_ALONE = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
@@ -112,6 +115,10 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     trimming: _Trimming | None = None
     given: tuple[int, bool] | None = None
     create, place = True, 0
+    if arguments[0] == b"MAXLEN" and len(arguments) > 3 and arguments[3] == b"*":
+        # To read it again and again takes longer than to add an entry.
+        trimming = _usual_trimming(arguments[1], arguments[2])
+        place = 3 if trimming is not None else 0
     while place < len(arguments) and arguments[place] != b"*":
         raw = arguments[place]
         if not raw[:1].isdigit():
@@ -131,7 +138,8 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
         trimming.check()
         trimming.check_limit()
     items = arguments[place + 1 :]
-    if len(items) < 2 or len(items) % 2:
+    size = len(items)
+    if size < 2 or size % 2:
         raise wrong_arity("xadd")
     if given == (0, True):
         raise CommandError(_ZERO_ID)
@@ -143,7 +151,7 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
             return None
         stream = Stream()
     number = _number_for(ctx, stream, given)
-    size_bytes = sum(map(len, items))
+    size_bytes = len(items[0]) + len(items[1]) if size == 2 else sum(map(len, items))
     if size_bytes > _ENTRY_BYTES_MAX:
         raise CommandError(_TOO_LARGE)
     if new:
@@ -157,9 +165,24 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
         size_bytes,
     )
     db.changed(key, b"xadd")
-    if trimming is not None and trimming.wanted and trimming.apply(ctx, stream):
+    if (
+        trimming is not None
+        and (trimming.length_max is None or trimming.length_max < stream.length)
+        and trimming.wanted
+        and trimming.apply(ctx, stream)
+    ):
         db.changed(key, b"xtrim")
-    return format_id(number)
+    return b"%d-%d" % (number >> 64, number & SEQUENCE_MASK)
+
+
+@lru_cache(maxsize=256)
+def _usual_trimming(sign: bytes, raw: bytes) -> _Trimming | None:
+    """What MAXLEN with these two arguments asks for, to be read only; None if it is another form.
+
+    Before the id of an XADD nothing else than these can stand in two words.
+    """
+    trimming = _Trimming()
+    return trimming if trimming.option((b"MAXLEN", sign, raw), 0) == 3 else None
 
 
 def _number_for(ctx: Session, stream: Stream, given: tuple[int, bool] | None) -> int:
@@ -212,7 +235,14 @@ def xtrim(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     summary="Returns the messages from a stream within a range of IDs.",
 )  # fmt: skip
 def xrange(ctx: Session, key: bytes, start: bytes, end: bytes, *options: bytes) -> Reply:
-    return _range(ctx, key, parse_start(start), parse_end(end), options)
+    low, high = _interval(start, end)
+    return _range(ctx, key, low, high, options)
+
+
+def xrange_records(ctx: Session, key: bytes, start: bytes, end: bytes, *options: bytes) -> Any:
+    """XRANGE with the pairs of each entry as a dict, for who is in this process."""
+    low, high = _interval(start, end)
+    return _range(ctx, key, low, high, options, take=Stream.records)
 
 
 @command(
@@ -222,27 +252,41 @@ def xrange(ctx: Session, key: bytes, start: bytes, end: bytes, *options: bytes) 
     summary="Returns the messages from a stream within a range of IDs in reverse order.",
 )  # fmt: skip
 def xrevrange(ctx: Session, key: bytes, end: bytes, start: bytes, *options: bytes) -> Reply:
-    low = parse_start(start)
-    return _range(ctx, key, low, parse_end(end), options, reverse=True)
+    low, high = _interval(start, end)
+    return _range(ctx, key, low, high, options, reverse=True)
+
+
+def xrevrange_records(ctx: Session, key: bytes, end: bytes, start: bytes, *options: bytes) -> Any:
+    """XREVRANGE, as `xrange_records`."""
+    low, high = _interval(start, end)
+    return _range(ctx, key, low, high, options, reverse=True, take=Stream.records)
+
+
+def _interval(start: bytes, end: bytes) -> tuple[int, int]:
+    """The lowest and the highest id; most ask for all there is."""
+    return (
+        0 if start == b"-" else parse_start(start),
+        ID_MAX if end == b"+" else parse_end(end),
+    )
 
 
 def _range(
     ctx: Session, key: bytes, start: int, end: int, options: tuple[bytes, ...],
-    *, reverse: bool = False,
+    *, reverse: bool = False, take: Callable[..., list[Any]] = Stream.range,
 ) -> Reply:  # fmt: skip
-    count = -1
-    words = iter(options)
-    for word in words:
-        raw = next(words, None)
-        if word.upper() != b"COUNT" or raw is None:
+    count: int | None = None
+    for at in range(0, len(options), 2):
+        if options[at].upper() != b"COUNT" or at + 1 == len(options):
             raise CommandError(SYNTAX)
-        count = max(parse_int(raw), 0)
+        count = parse_int(options[at + 1])
     stream = ctx.db.read(key, Stream)
     if stream is None:
         return []
-    if count == 0:
+    if count is not None and count <= 0:
         return NULL_ARRAY
-    return stream.range(start, end, count=max(count, 0), reverse=reverse)
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(stream)
+    return take(stream, start, end, count or 0, reverse)
 
 
 @command(

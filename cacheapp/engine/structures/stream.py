@@ -5,10 +5,12 @@ compare, count up and down, and bisect as numbers. Entries live in nodes, each a
 with the positions in it, and the field names of its first entry, which most entries repeat. A list
 of the nodes' first ids leads to any entry by bisection, and trimming drops whole nodes at the head.
 
-The nodes end where Redis's would (`stream-node-max-entries`, `stream-node-max-bytes`), because it
-shows: `~` trims whole nodes, and XINFO counts them. For that a node knows how many bytes its
-listpack would have. As in Redis, an entry that goes alone is only marked; its bytes go with its
-node, and a node whose entries are all marked may stay until it is trimmed.
+Nodes are `streamnode`'s. They end where Redis's would (`stream-node-max-entries`,
+`stream-node-max-bytes`), because it shows: `~` trims whole nodes, and XINFO counts them. For that
+a node knows how many bytes its listpack would have. As in Redis, a node whose entries are all
+marked as deleted may stay until it is trimmed.
+
+A stream that is read a lot may be *warm*: of the nodes that are read, a few are shown until `cool`.
 
 Consumer groups are in `streamgroup`; here they are a dict that is copied along.
 """
@@ -17,243 +19,38 @@ from __future__ import annotations
 
 import itertools
 import sys
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
-from cacheapp.engine.structures.listpacksize import number_bytes, text_bytes
 from cacheapp.engine.structures.streamgroup import Group
+from cacheapp.engine.structures.streamnode import (
+    SEQUENCE_MASK,
+    Node,
+    Record,
+    Row,
+    format_id,
+)
 
-SEQUENCE_MASK = 2**64 - 1
+__all__ = ["ID_MAX", "SEQUENCE_MASK", "Node", "Row", "Stream", "count_radix_nodes", "format_id"]
+
 ID_MAX = 2**128 - 1
-
-# Entry names and their values in turn.
-Pairs = list[bytes]
-# What a range consists of: the id as text, and the pairs.
-Row = list[bytes | Pairs]
 
 # The largest listpack that Redis makes, where no smaller limit is set.
 _LISTPACK_BYTES_MAX = 1 << 30
-_LISTPACK_FRAME_BYTES = 7
+# Nodes that a warm stream shows.
+_SHOWN_MAX = 4
 # Nodes given up at the head before the lists are cut.
 _HEAD_SLACK = 512
-# From so many entries on, a range takes their values out in one piece.
-_SLICED_ROWS_MIN = 4
 # Numbers that no two states of any streams share.
 _marks = itertools.count(1)
-
-
-def format_id(number: int) -> bytes:
-    """An id as clients see it: `<milliseconds>-<sequence>`."""
-    return b"%d-%d" % (number >> 64, number & SEQUENCE_MASK)
-
-
-class Node:
-    """Consecutive entries; `blob` holds their values, one after the other."""
-
-    __slots__ = (
-        "blob", "ends", "fields", "gone", "listpack_bytes", "live", "master", "ms", "own",
-        "sequences", "starts", "weight",
-    )  # fmt: skip
-
-    def __init__(self, number: int, fields: tuple[bytes, ...]) -> None:
-        self.master = number
-        # The field names of every entry which is not in `own`.
-        self.fields = fields
-        self.own: dict[int, tuple[bytes, ...]] | None = None
-        # Where the values of each entry begin in `ends`; None while all have the same fields.
-        self.starts: array[int] | None = None
-        self.ms = array("Q")
-        self.sequences = array("Q")
-        self.ends = array("I")
-        self.blob: bytes | bytearray = bytearray()
-        # A bit for the position of each deleted entry.
-        self.gone = 0
-        self.live = 0
-        # What it takes in this process, from when it is sealed on; 0 before.
-        self.weight = 0
-        names = sum(map(text_bytes, fields))
-        self.listpack_bytes = (
-            _LISTPACK_FRAME_BYTES + 2 * number_bytes(0) + number_bytes(len(fields)) + names
-            + number_bytes(0)
-        )  # fmt: skip
-
-    def __len__(self) -> int:
-        """How many entries there are, with those marked as deleted."""
-        return len(self.ms)
-
-    def append(self, number: int, fields: tuple[bytes, ...], values: Sequence[bytes]) -> None:
-        """Add an entry whose id is above all others."""
-        blob, ends = self.blob, self.ends
-        if type(blob) is bytes:
-            self.blob = blob = bytearray(blob)
-        assert isinstance(blob, bytearray)
-        ms, sequence, master = number >> 64, number & SEQUENCE_MASK, self.master
-        distance = sequence - (master & SEQUENCE_MASK)
-        # Two for the flags, and two for a number that is short, as most are.
-        size = 4 + (2 if 0 <= distance < 128 else number_bytes(distance))
-        if ms != master >> 64:
-            size += number_bytes(ms - (master >> 64)) - 2
-        first = len(ends)
-        for value in values:
-            blob += value
-            ends.append(len(blob))
-            size += text_bytes(value)
-        count = len(fields)
-        if fields == self.fields:
-            size += 2 if count < 125 else number_bytes(count + 3)
-        else:
-            size += number_bytes(count) + sum(map(text_bytes, fields))
-            size += number_bytes(2 * count + 4)
-            self._keep_own(fields)
-        if self.starts is not None:
-            self.starts.append(first)
-        self.ms.append(ms)
-        self.sequences.append(sequence)
-        self.live += 1
-        if self.live >= 128:
-            size += number_bytes(self.live) - number_bytes(self.live - 1)
-        self.listpack_bytes += size
-
-    def _keep_own(self, fields: tuple[bytes, ...]) -> None:
-        if self.own is None or self.starts is None:
-            self.own = {}
-            width = len(self.fields)
-            self.starts = array("I", range(0, len(self.ms) * width, width))
-        self.own[len(self.ms)] = fields
-
-    def seal(self) -> None:
-        """Give spare room back; an append takes it again."""
-        self.blob = bytes(self.blob)
-        self.weight = self.memory_bytes()
-
-    def id(self, position: int) -> int:
-        """The id of the entry at `position`."""
-        return self.ms[position] << 64 | self.sequences[position]
-
-    def position(self, number: int) -> int:
-        """The first position whose id is at least `number`."""
-        ms = number >> 64
-        first = bisect_left(self.ms, ms)
-        last = bisect_right(self.ms, ms, first)
-        return bisect_left(self.sequences, number & SEQUENCE_MASK, first, last)
-
-    def find(self, number: int) -> int:
-        """The position of the entry `number`, or -1 where it is not or is deleted."""
-        position = self.position(number)
-        if position == len(self.ms) or self.id(position) != number:
-            return -1
-        return -1 if self.gone >> position & 1 else position
-
-    def pairs(self, position: int) -> Pairs:
-        """The fields and values of the entry at `position`."""
-        fields = self.fields
-        if self.own is None or self.starts is None:
-            first = position * len(fields)
-        else:
-            first = self.starts[position]
-            fields = self.own.get(position, fields)
-        blob, ends = self.blob, self.ends
-        begin = ends[first - 1] if first else 0
-        flat: Pairs = []
-        for field in fields:
-            end = ends[first]
-            flat.append(field)
-            flat.append(bytes(blob[begin:end]))
-            begin = end
-            first += 1
-        return flat
-
-    def row(self, position: int) -> Row:
-        """The entry at `position` as a range shows it."""
-        name = b"%d-%d" % (self.ms[position], self.sequences[position])
-        return [name, self.pairs(position)]
-
-    def rows(self, first: int, last: int, count: int, *, reverse: bool = False) -> list[Row]:
-        """The entries from position `first` to before `last`, `count` at most, as `row`."""
-        if self.gone or self.starts is not None or count < _SLICED_ROWS_MIN:
-            found = itertools.islice(self.positions(first, last, reverse=reverse), count)
-            return [self.row(position) for position in found]
-        if last - first > count:
-            if reverse:
-                first = last - count
-            else:
-                last = first + count
-        if first >= last:
-            return []
-        fields = self.fields
-        width = len(fields)
-        # Where the values end, and before them where the first one begins.
-        edges = self.ends[max(first * width - 1, 0) : last * width].tolist()
-        if not first:
-            edges.insert(0, 0)
-        base = edges[0]
-        text = bytes(self.blob[base : edges[-1]])
-        if base:
-            edges = [edge - base for edge in edges]
-        values = [text[begin:end] for begin, end in itertools.pairwise(edges)]
-        names = zip(self.ms[first:last], self.sequences[first:last], strict=True)
-        rows: list[Row]
-        if width == 1:
-            [field] = fields
-            rows = [
-                [b"%d-%d" % name, [field, value]] for name, value in zip(names, values, strict=True)
-            ]
-        else:
-            rows = []
-            at = 0
-            for name in names:
-                pairs: Pairs = [b""] * (2 * width)
-                pairs[::2] = fields
-                pairs[1::2] = values[at : at + width]
-                rows.append([b"%d-%d" % name, pairs])
-                at += width
-        if reverse:
-            rows.reverse()
-        return rows
-
-    def positions(self, first: int, last: int, *, reverse: bool = False) -> Iterator[int]:
-        """The positions from `first` to before `last` that are not deleted."""
-        found = range(last - 1, first - 1, -1) if reverse else range(first, last)
-        gone = self.gone
-        return (at for at in found if not gone >> at & 1) if gone else iter(found)
-
-    def mark(self, position: int) -> None:
-        """Delete the entry at `position`, which is there."""
-        dead = len(self.ms) - self.live
-        self.gone |= 1 << position
-        self.listpack_bytes += number_bytes(self.live - 1) - number_bytes(self.live)
-        self.listpack_bytes += number_bytes(dead + 1) - number_bytes(dead)
-        self.live -= 1
-
-    def copy(self) -> Node:
-        """An independent copy."""
-        made = Node(self.master, ())
-        made.fields = self.fields
-        made.own = dict(self.own) if self.own is not None else None
-        made.starts = self.starts[:] if self.starts is not None else None
-        made.ms, made.sequences, made.ends = self.ms[:], self.sequences[:], self.ends[:]
-        made.blob = self.blob if type(self.blob) is bytes else bytearray(self.blob)
-        made.gone = self.gone
-        made.live, made.listpack_bytes = self.live, self.listpack_bytes
-        made.weight = self.weight
-        return made
-
-    def memory_bytes(self) -> int:
-        """What the node takes in this process, the names that entries share included."""
-        size = sys.getsizeof(self) + sys.getsizeof(self.fields) + sys.getsizeof(self.master)
-        for part in (self.blob, self.ms, self.sequences, self.ends, self.own, self.starts):
-            if part is not None:
-                size += sys.getsizeof(part)
-        return size + sum(map(sys.getsizeof, self.fields))
 
 
 class Stream:
     """Entries by id, and the counters that XINFO shows. An empty stream is a value like any."""
 
     __slots__ = (
-        "_head", "_masters", "_nodes", "_sealed_bytes", "entries_added", "first_id", "groups",
-        "last_id", "length", "mark", "max_deleted_id",
+        "_head", "_masters", "_nodes", "_sealed_bytes", "_shown", "entries_added", "first_id",
+        "groups", "last_id", "length", "mark", "max_deleted_id",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -263,6 +60,8 @@ class Stream:
         self._head = 0
         # What all nodes but the last take.
         self._sealed_bytes = 0
+        # While it is warm, the nodes that are shown.
+        self._shown: list[Node] | None = None
         self.length = 0
         self.first_id = 0
         self.last_id = 0
@@ -283,6 +82,19 @@ class Stream:
         """The word that OBJECT ENCODING answers."""
         return b"stream"
 
+    def warm(self) -> bool:
+        """Show some of the nodes that are read, until `cool`; whether that is new."""
+        if self._shown is not None:
+            return False
+        self._shown = []
+        return True
+
+    def cool(self) -> None:
+        """Show no node any more."""
+        for node in self._shown or ():
+            node.hide()
+        self._shown = None
+
     # Adding
 
     def append(
@@ -300,7 +112,7 @@ class Stream:
         A node is full with `entries_max` entries (0: no limit) or when its listpack would come to
         `bytes_max` bytes (0: 1 GiB).
         """
-        fields: tuple[bytes, ...] = tuple(items[::2])
+        fields: tuple[bytes, ...] = (items[0],) if len(items) == 2 else tuple(items[::2])
         node = self._nodes[-1] if len(self._nodes) > self._head else None
         if node is not None:
             if not 0 < bytes_max < _LISTPACK_BYTES_MAX:
@@ -321,7 +133,10 @@ class Stream:
         elif node.weight:
             self._sealed_bytes -= node.weight
             node.weight = 0
-        node.append(number, fields, items[1::2])
+        if node.fields == fields:
+            # One tuple for all of them, which is also faster to compare.
+            fields = node.fields
+        node.append(number, fields, (items[1],) if len(items) == 2 else items[1::2])
         self.length += 1
         self.entries_added += 1
         self.last_id = number
@@ -348,7 +163,7 @@ class Stream:
         if end < start:
             return
         nodes, masters, head = self._nodes, self._masters, self._head
-        first = max(bisect_right(masters, start, head) - 1, head)
+        first = max(bisect_right(masters, start, head) - 1, head) if start else head
         last = bisect_right(masters, end, head)
         order = range(last - 1, first - 1, -1) if reverse else range(first, last)
         for index in order:
@@ -358,20 +173,70 @@ class Stream:
             stop = len(node.ms)
             if index == last - 1 and end < self.last_id:
                 stop = node.position(end + 1)
+            if node.shown is None and self._shown is not None:
+                self._show(node)
             yield node, begin, stop
 
+    def _part(
+        self, start: int, end: int, count: int, reverse: bool
+    ) -> tuple[Node, int, int] | None:
+        """As `_parts`, where one node has all that is wanted; None if more of them may have to."""
+        nodes, head = self._nodes, self._head
+        if end < self.last_id or len(nodes) == head:
+            return None
+        begin = 0
+        if reverse:
+            index = len(nodes) - 1
+        else:
+            index = max(bisect_right(self._masters, start, head) - 1, head) if start else head
+        node = nodes[index]
+        if node.master < start:
+            begin = node.position(start)
+        stop = len(node.ms)
+        if not (0 < count <= stop - begin and node.regular) and len(nodes) > (
+            head + 1 if reverse else index + 1
+        ):
+            return None
+        if node.shown is None and self._shown is not None:
+            self._show(node)
+        return node, begin, stop
+
+    def _show(self, node: Node) -> None:
+        shown = self._shown
+        if shown is not None and len(shown) < _SHOWN_MAX and node.show():
+            shown.append(node)
+
     def range(
-        self, start: int = 0, end: int = ID_MAX, *, count: int = 0, reverse: bool = False
+        self, start: int = 0, end: int = ID_MAX, count: int = 0, reverse: bool = False
     ) -> list[Row]:
         """The entries from `start` to `end`, both included, `count` at most (0: all)."""
-        rows: list[Row] = []
         left = count or sys.maxsize
+        part = self._part(start, end, count, reverse)
+        if part is not None:
+            return part[0].rows(part[1], part[2], left, reverse)
+        rows: list[Row] = []
         for node, begin, stop in self._parts(start, end, reverse):
-            rows += node.rows(begin, stop, left, reverse=reverse)
+            rows += node.rows(begin, stop, left, reverse)
             left = (count or sys.maxsize) - len(rows)
             if left <= 0:
                 break
         return rows
+
+    def records(
+        self, start: int = 0, end: int = ID_MAX, count: int = 0, reverse: bool = False
+    ) -> list[Record]:
+        """As `range`, each entry as the id and a dict."""
+        left = count or sys.maxsize
+        part = self._part(start, end, count, reverse)
+        if part is not None:
+            return part[0].records(part[1], part[2], left, reverse)
+        found: list[Record] = []
+        for node, begin, stop in self._parts(start, end, reverse):
+            found += node.records(begin, stop, left, reverse)
+            left = (count or sys.maxsize) - len(found)
+            if left <= 0:
+                break
+        return found
 
     def row(self, number: int) -> Row | None:
         """The entry whose id is `number`, or None."""
