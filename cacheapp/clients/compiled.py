@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
-from redis._parsers.helpers import bool_ok
+from redis._parsers.helpers import bool_ok, float_or_none
 from redis.exceptions import DataError
 from redis.observability.providers import get_observability_instance
 
@@ -88,6 +88,7 @@ _INLINE: Final[dict[object, str]] = {
     bool_ok: "return True if reply == b'OK' else False",
     bytes: "return bytes(reply)",
     float: "return float(reply)",
+    float_or_none: "return None if reply is None else float(reply)",
     set: "return reply if type(reply) is set else set(reply)",
 }
 
@@ -254,7 +255,8 @@ def _code(
     lines = [f"_{at} = {as_bytes(name)}" for at, name in enumerate(names[: shape.count])]
     lines += shape.lines.format(*names).strip().splitlines()
     whole = f"return {'await ' * asynchronous}whole({', '.join(passed_on)})"
-    arguments = shape.arguments or ", ".join(f"_{at}" for at in range(shape.count))
+    plain = ", ".join(f"_{at}" for at in range(shape.count))
+    arguments = shape.arguments.format(*names) or plain
     text = _TEMPLATE.format(
         method=method.__name__,
         define="async def" if asynchronous else "def",
@@ -263,7 +265,7 @@ def _code(
         guard=f"if {' or '.join(guards)}: {whole}" if guards else "",
         encoding="\n        ".join(lines) or "pass",
         whole=whole,
-        call=shape.call or f"handler(session, {arguments})",
+        call=shape.call.format(*names) or f"handler(session, {arguments})",
         words=f"[command, {arguments}]",
         shaping="if session.protocol == 2: reply = to_resp2(reply)" if row.shaped else "",
         answer=shape.answer.format(*names) or answer,

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 import redis
-from redis._parsers.helpers import bool_ok, get_response_callbacks
+from redis._parsers.helpers import bool_ok, float_or_none, get_response_callbacks
 
 from cacheapp.clients.compiled import NAMES, VALUES, Shape, compiled, fixed
 from cacheapp.clients.decoding import PLAIN, PLAIN_COMMANDS, PLAIN_OF_THEM
@@ -79,7 +79,7 @@ _CHANGE_NOTHING = frozenset(
     for command in ("ZRANK", "ZRANGE")
 )
 # Callbacks that ask nothing of a reply but what it has as bytes.
-_OF_PLAIN = frozenset({bool, bool_ok, float})
+_OF_PLAIN = frozenset({bool, bool_ok, float, float_or_none})
 # Commands that reply with a number, or None.
 _COUNTS = frozenset(
     ("APPEND", "BITCOUNT", "DEL", "EXISTS", "GEOADD", "GETBIT", "HDEL", "HINCRBY", "HLEN", "HSET",
@@ -154,7 +154,7 @@ SHAPES: dict[Build, str] = {
     """,
     _of_key_and_one: """
         hget hexists sismember zscore zrank zrevrank getbit lindex getset append setnx expire
-        pexpire incrbyfloat incr=INCRBY decr=DECRBY incrby
+        pexpire incr=INCRBY decr=DECRBY incrby
     """,
     _of_key_and_two: """
         getrange lrange setrange hincrby psetex zincrby ltrim lset zcount zrangebyscore

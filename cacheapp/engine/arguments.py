@@ -39,7 +39,6 @@ _INFINITY = re.compile(rb"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
 # Redis gives up on a pattern with more stars.
 _GLOB_STARS_MAX = 1000
 
-# Digits alone, no more than these, are a finite double.
 _DIGITS_MAX = 300
 
 # Half of parsing a number is making sure of its form: the usual ones are looked up.
@@ -118,8 +117,12 @@ def parse_float(raw: bytes, error: str = NOT_A_FLOAT) -> float:
     Raises CommandError(error) for anything else, for NaN, and where a finite text overflows or
     vanishes: strtod reports a range error there.
     """
-    if raw.isdigit() and len(raw) <= _DIGITS_MAX:
-        return float(raw)
+    # Of these characters Python reads what C reads, and so few of them neither overflow nor vanish.
+    if not raw.translate(None, b"0123456789.-") and len(raw) <= _DIGITS_MAX:
+        try:
+            return float(raw)
+        except ValueError:
+            raise CommandError(error) from None
     value = _strtod(raw)
     if value is None:
         raise CommandError(error)

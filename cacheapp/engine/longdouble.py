@@ -20,6 +20,9 @@ _EXPONENT_MAX = 16384 - _MANTISSA_BITS
 _SHOWN_DIGITS = 17
 # Texts of this many bytes do not fit Redis's buffer.
 _TEXT_BYTES_MAX = 5 * 1024
+# Of `short_sum`: ten digits with a sign or a point; and what a number is at most.
+_SHORT_BYTES = 11
+_SMALL = 16.0
 # Decimal exponents beyond these are certain overflow or underflow, whatever the digits.
 _DECIMAL_EXPONENT_MAX = 4933
 _DECIMAL_EXPONENT_MIN = -4952
@@ -119,6 +122,29 @@ def add(one: LongDouble, other: LongDouble) -> LongDouble:
     exponent = min(one[1], other[1])
     mantissa = (one[0] << (one[1] - exponent)) + (other[0] << (other[1] - exponent))
     return _round(mantissa, exponent, exact=True)
+
+
+def short_sum(one: bytes, other: bytes) -> bytes | None:
+    """The sum of two numbers as `format_long_double` writes it; None where that is the only way.
+
+    For numbers of ten digits at most, which are either 16 at most or multiples of 1/1024. Of the
+    latter everything is exact. Of the former a long double is off by less than half of the last
+    digit that is shown (4 * 16 / 2**64), so what is shown is the decimal sum, which has ten
+    decimals at most; and those a double has too.
+    """
+    if len(one) > _SHORT_BYTES or len(other) > _SHORT_BYTES:
+        return None
+    if (one + other).translate(None, b"0123456789.-"):
+        return None
+    try:
+        a, b = float(one), float(other)
+    except ValueError:
+        return None
+    small = -_SMALL <= a <= _SMALL and -_SMALL <= b <= _SMALL
+    if not small and not ((a * 1024.0).is_integer() and (b * 1024.0).is_integer()):
+        return None
+    text = (b"%.10f" % (a + b)).rstrip(b"0").rstrip(b".")
+    return b"0" if text == b"-0" else text
 
 
 def ceil_of_product(number: LongDouble, factor: int) -> int | None:

@@ -25,6 +25,7 @@ from cacheapp.engine.structures.geohash import (
     distance_m,
     is_on_map,
     position_of,
+    score_at,
     score_of,
     text_of,
 )
@@ -101,6 +102,25 @@ def geoadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     return added + updated if b"CH" in options else added
 
 
+def geoadd_degrees(
+    ctx: Session, key: bytes, longitude: float, latitude: float, member: bytes
+) -> Reply:
+    """GEOADD of one member, whose degrees are on the map, for who is in this process."""
+    db, limits = ctx.db, ctx.engine.config.values
+    found: SortedSet | None = db.edit(key, SortedSet)
+    if found is None:
+        found = SortedSet()
+        db.put(key, found)
+    score = score_at(longitude, latitude)
+    old = found.put(
+        member, score, limits["zset-max-listpack-entries"], limits["zset-max-listpack-value"]
+    )
+    if old == score:
+        return 0
+    db.changed(key, b"zadd")
+    return 1 if old is None else 0
+
+
 def _positions(ctx: Session, key: bytes, members: tuple[bytes, ...]) -> list[Position | None]:
     found: SortedSet | None = ctx.db.read(key, SortedSet)
     if found is None:
@@ -141,10 +161,13 @@ def geodist(ctx: Session, key: bytes, one: bytes, other: bytes, *unit: bytes) ->
     if len(unit) > 1:
         raise CommandError(SYNTAX)
     unit_m = _unit_m(unit[0]) if unit else 1.0
-    first, second = _positions(ctx, key, (one, other))
+    found: SortedSet | None = ctx.db.read(key, SortedSet)
+    if found is None:
+        return None
+    first, second = found.score(one), found.score(other)
     if first is None or second is None:
         return None
-    return _format_distance(distance_m(first, second) / unit_m)
+    return b"%.4f" % (distance_m(position_of(first), position_of(second)) / unit_m)
 
 
 # Searching

@@ -53,6 +53,14 @@ def _registers(data: bytes | bytearray) -> bytes:
 )  # fmt: skip
 def pfadd(ctx: Session, key: bytes, *elements: bytes) -> Reply:
     found = ctx.db.edit(key, STRING)
+    warmth = ctx.engine.warmth
+    if (
+        len(elements) == 1
+        and (shown := warmth.counters.get(key)) is not None
+        and type(found) is bytearray
+        and shown.holds(found, elements[0])
+    ):
+        return 0
     if found is None:
         data = hyperloglog.create()
         ctx.db.put(key, data)
@@ -64,6 +72,8 @@ def pfadd(ctx: Session, key: bytes, *elements: bytes) -> Reply:
     except CorruptedError:
         raise CommandError(CORRUPTED_HYPERLOGLOG) from None
     if found is not None and not any(grown):
+        if warmth.left and hyperloglog.is_sparse(data):
+            warmth.show(key, data)
         return 0
     hyperloglog.expire_count(data)
     ctx.db.changed(key, b"pfadd")

@@ -18,7 +18,12 @@ from cacheapp.engine.errors import (
     wrong_arity,
 )
 from cacheapp.engine.keyspecs import KeyAccess, access, key_at
-from cacheapp.engine.longdouble import ZERO, add, format_long_double, parse_long_double
+from cacheapp.engine.longdouble import (
+    add,
+    format_long_double,
+    parse_long_double,
+    short_sum,
+)
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply
 from cacheapp.engine.session import Session
@@ -31,6 +36,11 @@ _DEADLINE_OPTIONS = {
     b"EXAT": (True, 1000),
     b"PXAT": (True, 1),
 }
+
+
+# Of `incrbyfloat_number`: as many digits as are exact in a double, with room for the sum.
+_SHORT_FLOAT_BYTES = 11
+_SHORT_FLOAT_MAX = 1e5
 
 
 def _deadline_ms(ctx: Session, option: bytes, raw: bytes, name: str) -> int:
@@ -315,16 +325,43 @@ def _count(ctx: Session, key: bytes, amount: int) -> int:
     summary="Increments the floating point value of a key by a number.",
 )  # fmt: skip
 def incrbyfloat(ctx: Session, key: bytes, amount: bytes) -> Reply:
-    db = ctx.db
-    value = db.edit(key, STRING)
-    current = ZERO if value is None else parse_long_double(string_bytes(value))
-    total = add(current, parse_long_double(amount))
-    if total is None:
-        raise CommandError(INCREMENT_NOT_FINITE)
-    text = format_long_double(total)
-    db.put(key, FloatString(text), keep_deadline=True)
-    db.changed(key, b"incrbyfloat")
+    value = ctx.db.edit(key, STRING)
+    held = b"0" if value is None else string_bytes(value)
+    text = short_sum(held, amount)
+    if text is None:
+        total = add(parse_long_double(held), parse_long_double(amount))
+        if total is None:
+            raise CommandError(INCREMENT_NOT_FINITE)
+        text = format_long_double(total)
+    _keep_float(ctx, key, value, text)
     return text
+
+
+def incrbyfloat_number(ctx: Session, key: bytes, amount: float) -> Reply:
+    """INCRBYFLOAT by a number, for who is in this process."""
+    value = ctx.db.edit(key, STRING)
+    # Multiples of 1/1024 are exact in every form; see `short_sum`.
+    if (
+        type(value) is FloatString
+        and len(value) <= _SHORT_FLOAT_BYTES
+        and ((held := float(value)) * 1024.0).is_integer()
+        and (amount * 1024.0).is_integer()
+        and -_SHORT_FLOAT_MAX < amount < _SHORT_FLOAT_MAX
+    ):
+        total = held + amount
+        text = b"%d" % total if total.is_integer() else repr(total).encode()
+        _keep_float(ctx, key, value, text)
+        return text
+    return incrbyfloat(ctx, key, repr(amount).encode())
+
+
+def _keep_float(ctx: Session, key: bytes, value: object, text: bytes) -> None:
+    """Bind `key`, which has `value`, to what INCRBYFLOAT has found."""
+    if value is None:
+        ctx.db.put(key, FloatString(text))
+    else:
+        ctx.db.replace(key, FloatString(text))
+    ctx.db.changed(key, b"incrbyfloat")
 
 
 @command(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 LONGITUDE_MAX: Final = 180.0
@@ -25,6 +26,7 @@ _EARTH_RADIUS_M = 6372797.560856
 # Half of the length of the equator in the Mercator projection.
 _MERCATOR_MAX_M = 20037726.37
 _DEGREE = math.pi / 180.0
+_UNITS = 1 << STEPS_MAX
 _ALPHABET = "0123456789bcdefghjkmnpqrstuvwxyz"
 
 # Nine bits spread to the even ones of eighteen; and twelve bits separated, the even ones to the
@@ -110,12 +112,21 @@ def score_of(position: Position) -> float:
     return float(number_of(position))
 
 
+def score_at(longitude: float, latitude: float) -> float:
+    """As `score_of`, of degrees that are on the map."""
+    x = int((longitude + LONGITUDE_MAX) / (LONGITUDE_MAX + LONGITUDE_MAX) * _UNITS)
+    y = int((latitude + LATITUDE_MAX) / (LATITUDE_MAX + LATITUDE_MAX) * _UNITS)
+    return float(_interleaved(x, y))
+
+
 def number_of(position: Position) -> int:
     """The score as the whole number that it is; at the far edges it does not fit a double."""
     x, y, _ = _cell_of(position, STEPS_MAX)
     return _interleaved(x, y)
 
 
+# Bounded; the members of an area are looked at by each search.
+@lru_cache(maxsize=1024)
 def position_of(score: float) -> Position:
     """The middle of the smallest cell of a score; any score has one."""
     bits = int(score) if 0.0 <= score < 2.0**63 else _unsigned(score)
@@ -156,8 +167,10 @@ def text_of(position: Position) -> bytes:
 
 def distance_m(one: Position, other: Position) -> float:
     """The great circle between two positions in metres, by the haversine formula."""
-    latitude1, latitude2 = one.latitude * _DEGREE, other.latitude * _DEGREE
-    v = math.sin((other.longitude * _DEGREE - one.longitude * _DEGREE) / 2)
+    longitude1, latitude1 = one
+    longitude2, latitude2 = other
+    latitude1, latitude2 = latitude1 * _DEGREE, latitude2 * _DEGREE
+    v = math.sin((longitude2 * _DEGREE - longitude1 * _DEGREE) / 2)
     if v == 0.0:
         # The last digits depend on it that Redis does not go through the sine here.
         return _EARTH_RADIUS_M * abs(latitude2 - latitude1)

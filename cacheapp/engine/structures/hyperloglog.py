@@ -19,6 +19,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -28,6 +29,7 @@ DENSE_BYTES: Final = HEADER_BYTES + REGISTERS * 6 // 8
 
 _MAGIC = b"HYLL"
 _DENSE, _SPARSE = 0, 1
+_SPARSE_MAGIC = _MAGIC + bytes([_SPARSE])
 # The last byte of the header, and in it the bit of a cardinality that is out of date.
 _FLAG_AT, _OUT_OF_DATE = 15, 0x80
 
@@ -36,6 +38,8 @@ _HASH_ZEROS_MAX = 50
 _SEED = 0xADC83B19
 _MULTIPLIER = 0xC6A4A7935BD1E995
 _64_BITS = 2**64 - 1
+# Elements whose place is remembered.
+_KNOWN_BYTES_MAX = 64
 _ALPHA = 0.721347520444481703680
 
 # Sparse: limits of what an opcode holds.
@@ -132,9 +136,17 @@ def murmur_hash(element: bytes) -> int:
 
 def position_of(element: bytes) -> tuple[int, int]:
     """The register that `element` falls to, and the value which that must have at least."""
+    return _known_position(element) if len(element) <= _KNOWN_BYTES_MAX else _position(element)
+
+
+def _position(element: bytes) -> tuple[int, int]:
     hashed = murmur_hash(element)
     rest = hashed >> 14 | 1 << _HASH_ZEROS_MAX
     return hashed & REGISTERS - 1, (rest & -rest).bit_length()
+
+
+# Who is counted once is counted again: to hash takes longer than all the rest. Bounded.
+_known_position = lru_cache(maxsize=2048)(_position)
 
 
 def add(data: bytearray, element: bytes, sparse_bytes_max: int) -> bool:
@@ -146,6 +158,32 @@ def add(data: bytearray, element: bytes, sparse_bytes_max: int) -> bool:
     if data[4] == _DENSE:
         return _dense_put(data, index, value)
     return _sparse_put(data, _locate(data, index), index, value, sparse_bytes_max)
+
+
+class Shown:
+    """The registers of a sparse one at hand, for as long as it is what it was.
+
+    In the sparse form a register is found by going through the runs before it, which takes ten
+    times as long as to see that the runs are still the same.
+    """
+
+    __slots__ = ("_registers", "_runs")
+
+    def __init__(self, data: bytearray) -> None:
+        """Raises CorruptedError."""
+        self._registers = registers(data)
+        # The cardinality in the header may change.
+        self._runs = bytes(data[HEADER_BYTES:])
+
+    def holds(self, data: bytes | bytearray, element: bytes) -> bool:
+        """Whether adding `element` to `data`, any string, is known to change nothing."""
+        index, value = position_of(element)
+        return (
+            value <= self._registers[index]
+            and data.endswith(self._runs)
+            and len(data) == HEADER_BYTES + len(self._runs)
+            and data.startswith(_SPARSE_MAGIC)
+        )
 
 
 def registers(data: bytes | bytearray) -> bytes:
