@@ -115,28 +115,8 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     trimming: _Trimming | None = None
     given: tuple[int, bool] | None = None
     create, place = True, 0
-    if arguments[0] == b"MAXLEN" and len(arguments) > 3 and arguments[3] == b"*":
-        # To read it again and again takes longer than to add an entry.
-        trimming = _usual_trimming(arguments[1], arguments[2])
-        place = 3 if trimming is not None else 0
-    while place < len(arguments) and arguments[place] != b"*":
-        raw = arguments[place]
-        if not raw[:1].isdigit():
-            if trimming is None:
-                trimming = _Trimming()
-            after = trimming.option(arguments, place)
-            if after > place:
-                place = after
-                continue
-            if raw.upper() == b"NOMKSTREAM":
-                create = False
-                place += 1
-                continue
-        given = parse_partial_id(raw)
-        break
-    if trimming is not None:
-        trimming.check()
-        trimming.check_limit()
+    if arguments[0] != b"*":
+        trimming, given, create, place = _before_items(arguments)
     items = arguments[place + 1 :]
     size = len(items)
     if size < 2 or size % 2:
@@ -173,6 +153,39 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     ):
         db.changed(key, b"xtrim")
     return b"%d-%d" % (number >> 64, number & SEQUENCE_MASK)
+
+
+def _before_items(
+    arguments: tuple[bytes, ...],
+) -> tuple[_Trimming | None, tuple[int, bool] | None, bool, int]:
+    """Of XADD: how to trim, the id (None: the next one), whether to make a key, where the id is."""
+    trimming: _Trimming | None = None
+    given: tuple[int, bool] | None = None
+    create, place = True, 0
+    if arguments[0] == b"MAXLEN" and len(arguments) > 3 and arguments[3] == b"*":
+        # To read it again and again takes longer than to add an entry.
+        trimming = _usual_trimming(arguments[1], arguments[2])
+        if trimming is not None:
+            return trimming, None, True, 3
+    while place < len(arguments) and arguments[place] != b"*":
+        raw = arguments[place]
+        if not raw[:1].isdigit():
+            if trimming is None:
+                trimming = _Trimming()
+            after = trimming.option(arguments, place)
+            if after > place:
+                place = after
+                continue
+            if raw.upper() == b"NOMKSTREAM":
+                create = False
+                place += 1
+                continue
+        given = parse_partial_id(raw)
+        break
+    if trimming is not None:
+        trimming.check()
+        trimming.check_limit()
+    return trimming, given, create, place
 
 
 @lru_cache(maxsize=256)
