@@ -16,6 +16,7 @@ import logging
 import os
 import threading
 import weakref
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
@@ -181,6 +182,13 @@ class Hub:
 
     # What the reader calls
 
+    def own_messages(self, entries: Sequence[tuple[bytes, list[bytes]]]) -> bool:
+        """Deal with entries of the own stream that are messages all; False where they are not.
+
+        A short way for ``own_entries``; with the lock held.
+        """
+        return False
+
     def own_entries(
         self, entries: Sequence[tuple[bytes, list[bytes]]]
     ) -> tuple[list[tuple[int, Callable[[], None]]], int | None]:
@@ -199,6 +207,14 @@ class Hub:
 
     def after_reading(self) -> None:
         """Do what has to be done after each read; without the lock."""
+
+    def needs_thread(self) -> bool:
+        """Whether ``after_reading`` has something to do, which may take a server."""
+        return False
+
+    def reading_loop(self) -> AbstractEventLoop | None:
+        """Return the event loop that may read in the thread's place, if one may."""
+        return None
 
     def checked(self) -> None:
         """Do what has to be done after each check of all streams; without the lock."""

@@ -13,6 +13,7 @@ Left out on purpose: several servers (sharding), and a receive without an event 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,8 @@ from cacheapp.channels.hub import ProcessHub
 from cacheapp.channels.links import Link
 from cacheapp.channels.messages import Codec, is_flat, message_of, packed
 from cacheapp.channels.names import Keys, channel_name, new_process
-from cacheapp.channels.serverhub import ServerHub, arun, run
+from cacheapp.channels.serverhub import ServerHub
+from cacheapp.channels.steps import arun, run
 
 __all__ = ["ChannelLayer"]
 
@@ -123,22 +125,28 @@ class ChannelLayer(BaseChannelLayer):
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a new name of a channel that is this process's own."""
-        if self._remote is not None and self._remote.reader is None:
-            await arun(self._link, self._remote.open())
+        if self._remote is not None:
+            self._remote.saw(asyncio.get_running_loop())
+            if self._remote.reader is None:
+                await arun(self._link, self._remote.open())
         return channel_name(prefix, self.client_prefix)
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         """Send a message to a channel. Raises ChannelFull where it has its capacity waiting."""
         if not self._sent_here(channel, message):
             assert self._remote is not None
-            steps = self._remote.send(channel, message, self.get_capacity(channel))
-            await arun(self._link, steps)
+            command = self._remote.quick_send(channel, message)
+            if command is None or await self._link.arun(None, (), command) is None:
+                steps = self._remote.send(channel, message, self.get_capacity(channel))
+                await arun(self._link, steps)
 
     def send_sync(self, channel: str, message: dict[str, Any]) -> None:
         """See ``send``; needs no event loop."""
         if not self._sent_here(channel, message):
             assert self._remote is not None
-            run(self._link, self._remote.send(channel, message, self.get_capacity(channel)))
+            command = self._remote.quick_send(channel, message)
+            if command is None or self._link.run(None, (), command) is None:
+                run(self._link, self._remote.send(channel, message, self.get_capacity(channel)))
 
     def _sent_here(self, channel: str, message: dict[str, Any]) -> bool:
         """Send without asking a server; False where it has to be asked."""

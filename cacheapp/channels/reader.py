@@ -10,6 +10,8 @@ streams that somebody subscribed to are checked every BLOCK_MS, and all of them 
 also keeps them alive. A server that does not answer for ANSWER_S is taken for
 lost, however open its connection looks.
 
+Where one event loop receives everything, it reads in the thread's place (see ``loan``).
+
 The thread knows its hub weakly, and ends with it. Left out on purpose: what an entry means, which
 is the hub's.
 """
@@ -21,6 +23,7 @@ import logging
 import socket
 import threading
 import weakref
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
@@ -32,8 +35,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from cacheapp.channels.groups import Entry, Group, read_entry
 from cacheapp.channels.links import STREAM
+from cacheapp.channels.loan import Loan, receive
 from cacheapp.channels.names import owner_of
-from cacheapp.clients.lean import LeanRedis, exchange
+from cacheapp.clients.lean import LeanRedis, exchange, pack
 
 if TYPE_CHECKING:
     from cacheapp.channels.hub import Hub
@@ -73,6 +77,10 @@ class Reader:
         self._fresh_at = 0.0
         self._pause_s = PAUSE_S
         self._is_lean = False
+        self._can_lend = False
+        #: Whether a loop was found to watch no sockets.
+        self.was_refused = False
+        self._loan: Loan | None = None
         self._waited_at = (b"", 0)
         self.thread = threading.Thread(
             target=self._run, name="cacheapp-channels-reader", daemon=True
@@ -85,6 +93,7 @@ class Reader:
     def stop(self) -> None:
         """End the thread; it closes its connection."""
         self._stopped.set()
+        self.ask_back()
         connection = self._connection
         if connection is None:
             return
@@ -179,11 +188,13 @@ class Reader:
         self._pool = client.connection_pool
         self._connection = self._pool.get_connection()
         self._is_lean = isinstance(client, LeanRedis) and client.is_lean
+        self._can_lend = False
         if self._is_lean:
             sock = self._connection._sock
             if sock is None:
                 raise RedisConnectionError("closed while it was opened")
             sock.settimeout(ANSWER_S)
+            self._can_lend = type(sock) is socket.socket
         run_id = self._server_run()
         if self._run_id not in (None, run_id) or (run_id == b"" and self._check_at):
             # It may have lost its last entries, and have written others with their numbers.
@@ -257,21 +268,75 @@ class Reader:
     # Reads
 
     def _read(self, hub: Hub) -> None:
+        loop = hub.reading_loop() if self._can_lend and not self.was_refused else None
+        if loop is not None:
+            self._lend(hub, loop)
+            return
+        began = monotonic()
+        self.deal(hub, self._ask(*self._read_arguments(hub)), began)
+
+    def _lend(self, hub: Hub, loop: AbstractEventLoop) -> None:
+        """Have the loop read, until something else is due."""
+        connection = self._connection
+        sock = connection._sock
+        if sock is None:
+            raise RedisConnectionError("closed meanwhile")
+        sock.sendall(self.read_command(hub))
+        loan = self._loan = Loan(self, hub, loop, connection)
+        if self._stopped.is_set():
+            loan.ask_back()
+        loan.run(self._check_at)
+        self._loan = None
+        sock.settimeout(ANSWER_S)
+        self.was_refused = loan.is_refused
+        if loan.error is not None:
+            raise loan.error
+        reply = receive(connection) if loan.is_asked else loan.reply
+        self.deal(hub, reply, loan.began)
+
+    def ask_back(self) -> None:
+        """Have the thread read itself, at once; from any thread."""
+        loan = self._loan
+        if loan is not None:
+            loan.ask_back()
+
+    def _read_arguments(self, hub: Hub) -> list[Any]:
         with hub.lock:
             positions = {group.key: group.position for group in hub.groups.values()}
         # A position of nothing: not a stream now.
         positions = {key: number for key, number in positions.items() if number}
         positions[hub.process_key] = hub.position
-        began = monotonic()
-        reply = self._ask(
+        return [
             *("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS"),
             *positions,
             *(f"1-{number}" for number in positions.values()),
-        )
-        if reply:
-            streams = list(reply.items()) if isinstance(reply, dict) else reply
+        ]
+
+    def read_command(self, hub: Hub) -> bytes:
+        """Return the bytes that ask for what follows what was read."""
+        return pack(self._connection, tuple(self._read_arguments(hub)))
+
+    def deal(self, hub: Hub, reply: Any, began: float, *, may_wait: bool = True) -> bool:
+        """Deal with a reply to what was asked at ``began``.
+
+        Returns False, and leaves it, where that may take a server and ``may_wait`` is False.
+        """
+        if not reply:
+            return True
+        found = reply.items() if isinstance(reply, dict) else reply
+        streams = [(bytes(key), entries) for key, entries in found]
+        if len(streams) == 1 and streams[0][0] == hub.process_key:
+            # The commonest reply by far.
             with hub.lock:
-                self._feed(hub, [(bytes(key), entries) for key, entries in streams], began)
+                if hub.own_messages(streams[0][1]):
+                    return True
+        if not may_wait:
+            for key, entries in streams:
+                if key == hub.process_key and any(fields[0] != b"m" for _, fields in entries):
+                    return False
+        with hub.lock:
+            self._feed(hub, streams, began)
+        return True
 
     def _must_wait(self, hub: Hub, group: Group, entry: Entry, streams: Raw) -> bool:
         """Whether the process was told of a membership what it has not read, as the entry says.

@@ -1,26 +1,24 @@
 """The hub of a layer whose server is another process: what to ask it, and what its answers mean.
 
-Each method is a generator that yields what to run (a script or a command) and is sent the reply;
-``run`` and ``arun`` drive it, so that only the waiting is written twice. A channel of a process
-goes through that process's stream, a general one is a list on the server (see ``fetcher``), and a
-group is one stream for all (see ``groups``).
+The methods that ask something are operations (see ``steps``). A channel of a process goes through
+that process's stream, a general one is a list on the server (see ``fetcher``), and a group is one
+stream for all (see ``groups``).
 
 Whether a channel of another process is full only that process knows. It notes full ones down on
-the server, where senders look; so they are refused a moment late, as are those who are let in
-again. A process that sends to itself counts exactly.
-
-Memberships are in the memory of the process whose channels they are. Another process that begins
-or ends one adds an entry to the group's stream, whose number says from where on, and one to the
-owner's, who is told by it; see decision 172.
+the server, where senders look now and then (see ``fullness``); so they are refused a moment late,
+as are those who are let in again. A process that sends to itself counts exactly.
 
 Left out on purpose: Cluster (the scripts touch keys of several slots) and sharding.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Generator, Sequence
+import weakref
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -30,6 +28,7 @@ from redis.exceptions import RedisError
 
 from cacheapp.channels.boxes import Box, Boxes
 from cacheapp.channels.fetcher import Fetcher
+from cacheapp.channels.fullness import Asked, Told
 from cacheapp.channels.groups import (
     STAMP_DIGITS,
     Entry,
@@ -41,12 +40,14 @@ from cacheapp.channels.groups import (
     number_of,
     stamp,
 )
-from cacheapp.channels.hub import STREAM_TTL_S, Hub, opened_number
-from cacheapp.channels.links import GENERAL, INVITE, SEND_LOCAL, STREAM, Link
+from cacheapp.channels.hub import STREAM_TTL_S, opened_number
+from cacheapp.channels.links import GENERAL, SEND_LOCAL, STREAM
+from cacheapp.channels.memberships import MemberHub
 from cacheapp.channels.messages import Body, local_body
 from cacheapp.channels.names import owner_of
+from cacheapp.channels.steps import Steps
 
-__all__ = ["ServerHub", "arun", "run"]
+__all__ = ["ServerHub"]
 
 logger = logging.getLogger("cacheapp.channels")
 
@@ -55,74 +56,41 @@ BACKLOG_MAX = 10_000
 #: Entries that the process read and that are trimmed away together.
 TRIM_EVERY = 256
 SCAN_COUNT = 1000
-
-Steps = Generator[tuple[Any, Sequence[Any], Sequence[Any]], Any, Any]
-
-
-def run(link: Link, steps: Steps) -> Any:
-    """Do what ``steps`` say, and return what they return."""
-    try:
-        call = next(steps)
-        while True:
-            try:
-                reply = link.run(*call)
-            except BaseException as error:  # noqa: BLE001 - it is the steps' own to clean up after
-                call = steps.throw(error)
-            else:
-                call = steps.send(reply)
-    except StopIteration as stop:
-        return stop.value
+#: Groups of which a loop reads; more are a longer command than a loop should pack.
+LENT_GROUPS_MAX = 64
+#: Seconds after which a loop is the only one that receives.
+ALONE_S = 2.0
 
 
-async def arun(link: Link, steps: Steps) -> Any:
-    """See ``run``."""
-    try:
-        call = next(steps)
-        while True:
-            try:
-                reply = await link.arun(*call)
-            except BaseException as error:  # noqa: BLE001 - as above
-                call = steps.throw(error)
-            else:
-                call = steps.send(reply)
-    except StopIteration as stop:
-        return stop.value
-
-
-class ServerHub(Hub):
+class ServerHub(MemberHub):
     """The state of one layer on a server; see the module."""
 
     def reset(self) -> None:
         """See Hub."""
         super().reset()
         self.fetcher = Fetcher(self)
-        self._full: set[str] = set()
-        self._fresh_full: set[str] = set()
-        self._capacity_of: Callable[[str], int] = lambda _: 0
-        self._group_expiry_s = 0.0
-        self._history = 0
+        self._full = Told(self._is_full)
+        self._asked = Asked()
         self._trimmed = 0
-        #: The entry of its own stream by which this process told itself of a membership.
-        self._told = 0
-        #: The last of the entries that follow what was read, and only end the reader's wait.
-        self._woken_at = 0
+        #: The loop that received last, and when it has been the only one for long enough.
+        self._loop: Callable[[], AbstractEventLoop | None] = lambda: None
+        self._alone_at = 0.0
         #: The last entries that this process sent to its groups, until it has read them.
         self._ahead: dict[str, int] = {}
 
     def new_boxes(self) -> Boxes:
         """See Hub."""
-        return Boxes(self.expiry_s, self._waits, self._waits)
+        return Boxes(self.expiry_s, self._sleeps, self._waits)
+
+    def _sleeps(self, box: Box) -> None:
+        """A receive went to sleep at the box."""
+        self.saw(asyncio.get_running_loop())
+        self._waits(box)
 
     def _waits(self, box: Box) -> None:
-        """A receive went to sleep at the box, or was cancelled there."""
+        """A receive waits at the box, or was cancelled there."""
         if "!" not in box.name and (box.waiters or box.items):
             self.fetcher.request(box.name)
-
-    def use(self, capacity_of: Callable[[str], int], group_expiry_s: float, history: int) -> None:
-        """Take from the layer what holds for channels that others fill or add to groups."""
-        self._capacity_of = capacity_of
-        self._group_expiry_s = group_expiry_s
-        self._history = history
 
     def is_own_and_calm(self, channel: str) -> bool:
         """Whether a message to ``channel`` may stay in this process.
@@ -133,12 +101,6 @@ class ServerHub(Hub):
         return isinstance(channel, str) and owner_of(channel) == self.process and self._is_calm()
 
     # Steps
-
-    def open(self) -> Steps:
-        """Open this process's stream, and start reading."""
-        if self.reader is None:
-            found = yield STREAM, (self.process_key,), (STREAM_TTL_S, 1)
-            self.start_reader(opened_number(found, self.process_key))
 
     def send(self, channel: str, message: dict[str, Any], capacity: int) -> Steps:
         """Send to a channel. Raises ChannelFull."""
@@ -154,6 +116,19 @@ class ServerHub(Hub):
         reply = yield GENERAL, self.keys.general(channel), arguments
         if reply == 0:
             raise ChannelFull(channel)
+
+    def quick_send(self, channel: str, message: dict[str, Any]) -> tuple[Any, ...] | None:
+        """Return the one command that sends to a channel of another process.
+
+        Its reply is None where that process is not there. Returns None instead of a command where
+        ``send`` has to ask for more, such as whether the channel is full.
+        """
+        owner = owner_of(channel)
+        if owner is None or owner == self.process or self._asked.is_due(owner):
+            return None
+        value = stamp() + self.codec.pack(message)
+        key = self.keys.process(owner)
+        return ("XADD", key, "NOMKSTREAM", "1-*", "m", value, "c", channel, "o", 0)
 
     def _send_to(self, owner: str, channel: str, packed: bytes, capacity: int) -> Steps:
         """Send by a process's stream; the reply is 1, 0 where full, -1 where it is not there."""
@@ -172,104 +147,14 @@ class ServerHub(Hub):
         finally:
             if own and reply != 1:
                 self.boxes.arrive(channel)
+        if reply == 0:
+            self._asked.was_full(owner)
         return reply
 
     def check_owner(self, channel: str) -> None:
         """Raise AssertionError for a channel of another process."""
         owner = owner_of(channel)
         assert owner is None or owner == self.process, "Wrong client prefix"
-
-    def group_add(self, name: str, channel: str, capacity: int, group_expiry_s: float) -> Steps:
-        """Make a channel a member for ``group_expiry_s`` seconds, from now on."""
-        key = self.keys.group(name)
-        owner = owner_of(channel)
-        if owner == self.process:
-            yield from self.open()
-            found = yield STREAM, (key, self.process_key), (STREAM_TTL_S, 1)
-            number = opened_number(found, key)
-            with self.lock:
-                is_new = name not in self.groups
-                is_done = self._has_read(found[1])
-                if is_done:
-                    self._join(name, channel, number, capacity, group_expiry_s)
-            if not is_done:
-                yield from self._invite(owner, "j", name, channel)
-            elif is_new:
-                yield from self._wake()
-            return
-        number = opened_number((yield STREAM, (key,), (STREAM_TTL_S, 1)), key)
-        if owner is None:
-            stay_ms = int(group_expiry_s * 1000)
-            arguments = self.general_arguments("join", channel, name, number, stay_ms)
-            yield GENERAL, self.keys.general(channel), arguments
-        else:
-            yield from self._invite(owner, "j", name, channel)
-
-    def _wake(self) -> Steps:
-        """Have the reader begin anew, since the set of streams changed."""
-        number = number_of((yield None, (), self.wake_command()) or b"1-0")
-        with self.lock:
-            if number == max(self.position, self._woken_at) + 1:
-                self._woken_at = number
-
-    def _has_read(self, last: bytes) -> bool:
-        """Whether this process has read its own stream, which ends with ``last``; under the lock.
-
-        If not, it may not have heard of a membership that began or ended before.
-        """
-        return int(last or 0) in (self.position, self._woken_at)
-
-    def _invite(self, owner: str, verb: str, name: str, channel: str) -> Steps:
-        """Tell the owner of a channel, which may be this process, of a membership; whether it is.
-
-        What it is told takes its turn among what others tell it.
-        """
-        keys = (self.keys.group(name), self.keys.process(owner))
-        told = yield INVITE, keys, (verb, name, channel, self._history, stamp())
-        if owner == self.process:
-            with self.lock:
-                self._told = max(self._told, told)
-        return bool(told)
-
-    def _join(
-        self, name: str, channel: str, number: int, capacity: int, group_expiry_s: float
-    ) -> None:
-        """Add a member; with the lock held."""
-        now = monotonic()
-        group = self.track(name, number)
-        group.join(channel, number, capacity, now, now + group_expiry_s)
-
-    def group_discard(self, name: str, channel: str) -> Steps:
-        """End a membership after what was sent to the group so far."""
-        owner = owner_of(channel)
-        if owner is None:
-            arguments = self.general_arguments("leave", channel, name)
-            yield GENERAL, self.keys.general(channel), arguments
-            return
-        if owner == self.process:
-            if self.reader is None:
-                return
-            key = self.keys.group(name)
-            found = yield STREAM, (key, self.process_key), (STREAM_TTL_S, 0)
-            number = 0 if found[0] in (b"", b"!") else int(found[0])
-            with self.lock:
-                is_done = self._has_read(found[1])
-                if is_done:
-                    self._leave(name, channel, number)
-            if is_done:
-                return
-        is_told = yield from self._invite(owner, "l", name, channel)
-        if owner == self.process and not is_told:
-            # Its stream was lost, and whatever others told it.
-            with self.lock:
-                self._leave(name, channel, 0)
-
-    def _leave(self, name: str, channel: str, number: int) -> None:
-        """End a membership after the entry ``number``; with the lock held."""
-        group = self.groups.get(name)
-        if group is not None:
-            group.leave(channel, number)
-            self.drop_unwanted(group)
 
     def group_send(self, name: str, message: dict[str, Any], history: int) -> Steps:
         """Send to a group."""
@@ -371,19 +256,22 @@ class ServerHub(Hub):
             self.reader.stop()
             self.reader = None
 
-    def general_arguments(
-        self, verb: str, channel: str, *more: Any, capacity: int | None = None
-    ) -> tuple[Any, ...]:
-        """Return the arguments of the script ``general``."""
-        if capacity is None:
-            capacity = self._capacity_of(channel)
-        expiry_ms = int(self.expiry_s * 1000)
-        return (
-            *(verb, expiry_ms, capacity, self.keys.groups, self.keys.processes, channel),
-            *more,
-        )
-
     # What came
+
+    def own_messages(self, entries: Sequence[tuple[bytes, list[bytes]]]) -> bool:
+        """Deal with entries that are messages all; False where they are not, or one is missing."""
+        if number_of(entries[0][0]) != self.position + 1:
+            return False
+        if any(fields[0] != b"m" for _, fields in entries):
+            return False
+        for entry_id, fields in entries:
+            self.position = number_of(entry_id)
+            self._trimmed += 1
+            try:
+                self._message(fields[3].decode(), fields[1], fields[5] == b"1")
+            except Exception:
+                logger.exception("Entry %r of this process could not be dealt with", entry_id)
+        return True
 
     def own_entries(
         self, entries: Sequence[tuple[bytes, list[bytes]]]
@@ -433,36 +321,6 @@ class ServerHub(Hub):
             self._forget()
         return 0, None, None
 
-    def _invited(self, name: str, channel: str, number: int) -> bool:
-        """A channel of ours became a member when the group's last was ``number``.
-
-        Returns whether the group is new here, so that nothing of it was read.
-        """
-        group = self.groups.get(name)
-        missed: list[bytes] = []
-        if (
-            group is not None
-            and group.position > number
-            and not group.is_member(channel, monotonic())
-        ):
-            # Somebody here began to read the group later than that.
-            missed = self._sent_between(group, number, channel)
-        self._join(name, channel, number, self._capacity_of(channel), self._group_expiry_s)
-        for value in missed:
-            self._message(channel, value, own=False)
-        return group is None
-
-    def _sent_between(self, group: Group, number: int, channel: str) -> list[bytes]:
-        """Return what a channel got from a group after ``number`` and before it was read here."""
-        found = []
-        command = ("XRANGE", group.key, f"(1-{number}", f"1-{group.position}")
-        for _, fields in self.link.client().execute_command(*command, NEVER_DECODE=[]):
-            if fields.get(b"l") == channel.encode():
-                break
-            if b"m" in fields:
-                found.append(fields[b"m"])
-        return found
-
     def _message(self, channel: str, value: bytes, own: bool) -> None:
         if own:
             self.boxes.arrive(channel)
@@ -476,7 +334,7 @@ class ServerHub(Hub):
         if self.boxes.put_all([(channel, capacity)], body, age_s):
             logger.info("Channel %s is over capacity", channel)
         if self.boxes.count(channel) >= capacity:
-            self._fresh_full.add(channel)
+            self._full.add(channel)
 
     def _woken(self, channel: str) -> None:
         if channel:
@@ -525,13 +383,10 @@ class ServerHub(Hub):
 
     def after_reading(self) -> None:
         """Note which channels are full, trim what was read, and fetch what is waited for."""
-        if not (self._fresh_full or self._full) and self._trimmed < TRIM_EVERY:
+        if not self.needs_thread():
             return
-        fresh, self._fresh_full = self._fresh_full, set()
-        drained = {name for name in self._full if not self._is_full(name)}
+        drained, fresh = self._full.changes()
         key = self.keys.full(self.process)
-        fresh = {name for name in fresh if self._is_full(name)} - self._full
-        self._full = (self._full - drained) | fresh
         if drained:
             self.link.run(None, (), ("SREM", key, *drained))
         if fresh:
@@ -540,6 +395,32 @@ class ServerHub(Hub):
         if self._trimmed >= TRIM_EVERY:
             self._trimmed = 0
             self.link.run(None, (), ("XTRIM", self.process_key, "MINID", f"1-{self.position}"))
+
+    def needs_thread(self) -> bool:
+        """See Hub."""
+        return bool(self._full or self._trimmed >= TRIM_EVERY)
+
+    def reading_loop(self) -> AbstractEventLoop | None:
+        """See Hub. It is the one that receives, where no other did lately."""
+        loop = self._loop()
+        if loop is None or not loop.is_running() or self.needs_thread():
+            return None
+        with self.lock:
+            if len(self.groups) > LENT_GROUPS_MAX or monotonic() < self._alone_at:
+                return None
+            # Those who subscribed do not depend on a loop.
+            return None if any(group.subscriptions for group in self.groups.values()) else loop
+
+    def saw(self, loop: AbstractEventLoop) -> None:
+        """The loop receives, or is about to."""
+        before = self._loop()
+        if before is loop:
+            return
+        self._loop = weakref.ref(loop)
+        if before is not None and before.is_running():
+            self._alone_at = monotonic() + ALONE_S
+        if self.reader is not None:
+            self.reader.ask_back()
 
     def checked(self) -> None:
         """Look again for whoever waits: an entry that would have woken them may be lost.
