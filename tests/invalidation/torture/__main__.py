@@ -107,6 +107,7 @@ class Torture:
             seed=self.options.seed,
             bound_s=self.options.bound,
             forks=bool(number % 2),
+            degrades=number == 0,
             plant=self.options.plant,
         )
         return Child(orders, proxy)
@@ -116,7 +117,7 @@ class Torture:
         until = time.monotonic() + self.options.seconds
         rounds = 0
         while time.monotonic() < until or not rounds:
-            names = list(FAULTS)
+            names = self.options.faults or list(FAULTS)
             self.chance.shuffle(names)
             for name in names:
                 if rounds and time.monotonic() >= until:
@@ -167,11 +168,16 @@ class Torture:
         for worker in self.workers:
             worker.tell("counts")
             totals.update(worker.answer()["counts"])
-        faults = ", ".join(f"{name} {count}" for name, count in sorted(self.done.items()))
-        print(f"{self.options.processes} processes, bound {self.options.bound} s: {faults}")
+        print(f"{self.options.processes} processes, bound {self.options.bound} s; faults injected:")
+        for name in FAULTS:
+            print(f"{self.done[name]:6} {name}")
+        mixed = sum((worker.proxy.mixed for worker in self.workers), Counter[str]())
+        ways = ", ".join(f"{count} {way}" for way, count in sorted(mixed.items()))
+        print(f"replies with messages mixed in flight: {ways or 'none'}")
         print(
-            f"{totals['reads']:,} reads, {totals['hits']:,} of them near, "
-            f"{totals['writes']:,} writes, {totals['errors']:,} errors of the server"
+            f"{totals['reads']:,} reads, {totals['hits']:,} of them near, {totals['outlived']:,} "
+            f"past the lease in an outage, {totals['writes']:,} writes, {totals['errors']:,} "
+            "errors of the server"
         )
         for problem in self.problems[:20]:
             print(problem)
@@ -198,7 +204,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=5, choices=range(2, 9))
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--bound", type=float, default=0.6)
-    parser.add_argument("--plant", default="", choices=("", "deaf", "lease", "gaps"))
+    parser.add_argument("--plant", default="", choices=("", "deaf", "lease", "gaps", "order"))
+    parser.add_argument("--faults", nargs="+", choices=list(FAULTS), help="these and no others")
     options = parser.parse_args()
     print(f"seed {options.seed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="cacheapp-torture-") as folder:

@@ -178,14 +178,33 @@ def foreign_ids(scene: Scene) -> None:
         scene.admin.xadd(STREAM, {"k": "x"})
 
 
-def trim(scene: Scene) -> None:
-    """The stream is trimmed behind a stopped reader: before the last id, or exactly at it."""
+def _trim(scene: Scene, beyond: int) -> None:
     worker = scene.some
     os.kill(worker.pid, signal.SIGSTOP)
-    scene.pass_time(0.1, 0.5)
+    with contextlib.suppress(redis.ResponseError):
+        last = scene.admin.xinfo_stream(STREAM)["last-generated-id"]
+        series, _, number = last.partition(b"-")
+        if scene.chance.random() < 0.5:
+            scene.pass_time(0.1, 0.5)  # others write meanwhile
+        first = b"%b-%d" % (series, int(number) + 1 + beyond)
+        scene.admin.xtrim(STREAM, minid=first, approximate=False)
+    os.kill(worker.pid, signal.SIGCONT)
+
+
+def trim_at_last(scene: Scene) -> None:
+    """Trimmed exactly at the last id that a stopped reader has heard: it misses nothing."""
+    _trim(scene, 0)
+
+
+def trim_past_last(scene: Scene) -> None:
+    """Trimmed past the last id that a stopped reader has heard: it misses something."""
+    _trim(scene, scene.chance.randint(1, 5))
+
+
+def trim_to_nothing(scene: Scene) -> None:
+    """An empty stream, or nearly, whoever has heard what."""
     with contextlib.suppress(redis.ResponseError):
         scene.admin.xtrim(STREAM, maxlen=scene.chance.choice([0, 1, 2]), approximate=False)
-    os.kill(worker.pid, signal.SIGCONT)
 
 
 def evict_stream(scene: Scene) -> None:
@@ -210,6 +229,11 @@ def stop_process(scene: Scene) -> None:
 def fork_process(scene: Scene) -> None:
     """A fork after the listener started; the child reads on."""
     scene.some.tell("fork")
+
+
+def fork_before_listener(scene: Scene) -> None:
+    """A fork while the process has copies and no listener; both start one."""
+    scene.some.tell("fork without listener")
 
 
 def kill_listener(scene: Scene) -> None:
@@ -247,6 +271,24 @@ def duplicates(scene: Scene) -> None:
             )
 
 
+def mix(scene: Scene) -> None:
+    """Messages on their way to all listeners come in another order, twice or late."""
+    for worker in scene.workers:
+        worker.proxy.mixes = True
+    scene.pass_time(1.0, 3.0)
+    for worker in scene.workers:
+        worker.proxy.mixes = False
+
+
+def demote(scene: Scene) -> None:
+    """The server is a replica for a while, of one that nobody reaches."""
+    scene.admin.replicaof(HOST, "1")
+    try:
+        scene.pass_time(0.2, 2.0)
+    finally:
+        scene.admin.replicaof("NO", "ONE")
+
+
 def flood(scene: Scene) -> None:
     """More messages than the stream keeps, while a reader is stopped for less than the bound."""
     worker = scene.some
@@ -263,7 +305,9 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
     fault.__name__: fault
     for fault in (
         reset, silence_to_server, silence_from_server, restart_without_data, restart_with_data,
-        flushall, delete_stream, rename_stream, wrong_type, foreign_ids, trim, evict_stream,
-        stop_process, fork_process, kill_listener, no_permission, out_of_memory, duplicates, flood,
+        flushall, delete_stream, rename_stream, wrong_type, foreign_ids, trim_at_last,
+        trim_past_last, trim_to_nothing, evict_stream, stop_process, fork_process,
+        fork_before_listener, kill_listener, no_permission, out_of_memory, duplicates, mix, flood,
+        demote,
     )
 }  # fmt: skip

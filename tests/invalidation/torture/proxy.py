@@ -1,14 +1,22 @@
-"""A small TCP proxy before a server, with the faults of a network: resets, and silence each way."""
+"""A small TCP proxy before a server, with the faults of a network: resets, silence each way, and
+messages for a listener in another order, twice or late (see `mixer`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import threading
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
+from tests.invalidation.torture.mixer import Mixer
+
 HOST = "127.0.0.1"
+#: Before each request of a listener while its messages are mixed.
+MIX_PAUSE_S = 0.03
 
 
 class Proxy:
@@ -20,6 +28,10 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         #: "up" loses what goes to the server, "down" what comes from it.
         self.swallows = ""
+        #: Whether listeners' messages are mixed, and how often they were.
+        self.mixes = False
+        self.mixed: Counter[str] = Counter()
+        self._chance = random.Random(port)
         self.port = 0
 
     async def start(self) -> None:
@@ -47,9 +59,11 @@ class Proxy:
             return
         both = {writer} if upstream is None else {writer, upstream}
         self._writers |= both
+        mixer = Mixer(self._chance, self.mixed)
         try:
             await asyncio.gather(
-                self._pump(reader, upstream, "up"), self._pump(upstream_reader, writer, "down")
+                self._pump(reader, upstream, "up", mixer),
+                self._pump(upstream_reader, writer, "down", mixer),
             )
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -59,10 +73,24 @@ class Proxy:
             self._writers -= both
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None, way: str
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter | None,
+        way: str,
+        mixer: Mixer,
     ) -> None:
         silenced = writer is None
         while data := await reader.read(65536):
+            if way == "up":
+                # A listener's: it asks, and asks on when it has the reply, so all is read so far.
+                mixer.is_needed = mixer.is_needed or b"XREAD" in data
+                if mixer.is_needed and self.mixes:
+                    # So that several messages come in one reply.
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(asyncio.Event().wait(), MIX_PAUSE_S)
+            elif mixer.is_needed:
+                mixer.mixes = self.mixes
+                data = mixer.feed(data)
             # What was once cut in the middle stays cut: bytes of a half reply mean nothing.
             silenced = silenced or self.swallows == way
             if not silenced and writer is not None:

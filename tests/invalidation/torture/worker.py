@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import logging
 import os
 import random
 import sys
@@ -25,6 +26,9 @@ KEYS_EACH = 5
 READS = 25
 PAUSE_S = 0.002
 CHILD_S = 1.0
+JOIN_S = 5.0
+#: Of the process that serves copies past their lease in an outage.
+STALE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Orders:
     """What a worker is told at its start.
 
     `port` is the proxy's; `forks` has it fork once between its first write and its first read, as
-    under a server that preloads; `plant` is a fault of ours to be found, or "".
+    under a server that preloads; `degrades` has it serve copies in an outage for `STALE_S` more;
+    `plant` is a fault of ours to be found, or "".
     """
 
     number: int
@@ -43,6 +48,7 @@ class Orders:
     seed: int
     bound_s: float
     forks: bool
+    degrades: bool
     plant: str
 
 
@@ -51,8 +57,12 @@ def configure(orders: Orders) -> None:
     import django
     from django.conf import settings
 
+    logging.disable(logging.ERROR)  # an alias that degrades would say so for each fault
+
     entries = orders.processes * KEYS_EACH - 2  # so that some are evicted
     near = {"bound": orders.bound_s, "ttl": 60.0, "max_entries": entries}
+    if orders.degrades:
+        near["stale_in_outage"] = STALE_S
     settings.configure(
         SECRET_KEY="torture",
         CACHES={
@@ -63,6 +73,7 @@ def configure(orders: Orders) -> None:
                 "TIMEOUT": 300,
                 "OPTIONS": {
                     "NEAR_CACHE": near,
+                    "IGNORE_EXCEPTIONS": orders.degrades,
                     "BREAKER": 0.05,
                     "SOCKET_TIMEOUT": 1.0,
                     "SOCKET_CONNECT_TIMEOUT": 1.0,
@@ -89,13 +100,14 @@ class Worker:
         self.server_port = orders.server_port
         self.keys = orders.processes * KEYS_EACH
         self.oracle = Oracle(Path(orders.oracle), self.keys)
-        self.bound_s = orders.bound_s
+        self.bound_s = orders.bound_s + (STALE_S if orders.degrades else 0.0)
         self.chance = random.Random(orders.seed * 100 + orders.number)
         self.cache = cache
         first = orders.number * KEYS_EACH
         self.versions = dict.fromkeys(range(first, first + KEYS_EACH), 0)
         self.own: dict[int, tuple[int, float]] = {}
-        self.counts = {"reads": 0, "hits": 0, "writes": 0, "errors": 0, "children": 0}
+        counted = ("reads", "hits", "outlived", "writes", "errors", "children")
+        self.counts = dict.fromkeys(counted, 0)
         self.writes = True
         self.commands: list[str] = []
         self.pause = threading.Event()
@@ -131,13 +143,12 @@ class Worker:
 
     def write(self) -> None:
         """Write one or two of the process's own keys."""
-        key = self.chance.choice(list(self.versions))
-        other = self.chance.choice(list(self.versions))
+        key, other = self.own_key(), self.own_key()
         # After a failure nobody knows what is there: go far above it first.
         version = self.versions[key] + 10
         self.versions[key] = version
         kind = self.chance.random()
-        began = time.monotonic()
+        began, failures = time.monotonic(), self.cache.state.outages.failures
         written = {key: version}
         if kind < 0.5:
             self.cache.set(f"k{key}", version)
@@ -155,6 +166,8 @@ class Worker:
         else:
             asyncio.run(self.cache.aset(f"k{key}", version))
         ended = time.monotonic()
+        if self.cache.state.outages.failures != failures:
+            raise OSError("it failed, and the alias degrades")
         self.counts["writes"] += 1
         for each, new in written.items():
             self.own[each] = (new, began)
@@ -170,6 +183,10 @@ class Worker:
         if self.writes and self.chance.random() < 0.5:
             self.attempt(self.write)
         self.pause.wait(PAUSE_S)
+
+    def own_key(self) -> int:
+        """A key of its own: one often, one so seldom that a message lost shows for a while."""
+        return list(self.versions)[int(self.chance.random() ** 4 * KEYS_EACH)]
 
     def any_key(self) -> int:
         """A key of anybody's."""
@@ -192,6 +209,12 @@ class Worker:
         """What the parent wants."""
         if command == "fork":
             self.fork()
+        elif command == "fork without listener":
+            thread = self.cache.near.listener._thread
+            self.cache.near.listener.stop()
+            if thread is not None:
+                thread.join(JOIN_S)
+            self.fork()
         elif command == "kill listener":
             thread = self.cache.near.listener._thread
             if thread is not None and thread.is_alive():
@@ -205,6 +228,7 @@ class Worker:
         elif command == "compare":
             self.compare()
         elif command == "counts":
+            self.counts["outlived"] = self.cache.near.copies.outlived_hits
             say(counts=self.counts, fills=self.cache.near.copies.fills)
 
     def fork(self) -> None:
@@ -258,6 +282,19 @@ def plant(fault: str, cache: Any) -> None:
         copies.renew = lambda until: setattr(copies, "until", float("inf"))
     elif fault == "gaps":
         copies.flush = lambda: None
+    elif fault == "order":
+        from cacheapp.invalidation.protocol import Follower, apply, sequence_of
+
+        def hear(follower: Any, entries: Any) -> None:
+            for entry_id, message in entries:
+                number = sequence_of(entry_id)
+                if follower.last is not None and number is not None and number > follower.last:
+                    apply(message, copies)
+                    follower.last = number
+            hear_none(follower, ())
+
+        hear_none = Follower.hear
+        Follower.hear = hear  # type: ignore[method-assign]
 
 
 def main() -> None:
