@@ -29,5 +29,5 @@ class CacheAppConfig(AppConfig):
             register(check, Tags.caches)
         if checks.is_web_server():
             # Such a server runs no checks, and is where this one matters.
-            for message in checks.check_workers():
+            for message in (*checks.check_workers(), *checks.check_preload()):
                 logger.warning("%s (%s) %s", message.msg, message.id, message.hint)

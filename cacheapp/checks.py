@@ -306,6 +306,31 @@ def check_workers(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def check_preload(**_: Any) -> list[CheckMessage]:
+    """Warn of an engine with files that a server may make before it forks its workers."""
+    if not preloads():
+        return []
+    messages: list[CheckMessage] = []
+    for alias, written, _options in our_aliases():
+        for url in servers_of(written.get("LOCATION") or ""):
+            try:
+                engine = parse_engine_url(url) if is_engine_url(url) else None
+            except URLError:
+                continue  # cacheapp.E003
+            if engine is None or "dir" not in engine.engine_options:
+                continue
+            messages.append(
+                Warning(
+                    f"CACHES[{alias!r}] keeps its data in {engine.engine_options['dir']!r}, and "
+                    "the server loads the site before it forks: if that makes the engine, its "
+                    "files stay with the parent, and workers keep nothing on disk.",
+                    hint="Leave --preload out, or use cacheapp_server and a redis:// URL.",
+                    id="cacheapp.W005",
+                )
+            )
+    return messages
+
+
 def _check_key_function(alias: str, written: Mapping[str, Any]) -> list[CheckMessage]:
     function = written.get("KEY_FUNCTION")
     if function is None:
@@ -350,6 +375,17 @@ def worker_count() -> int:
     for line in lines:
         asked += WORKER_FLAGS.findall(line)
     return max((int(number) for number in asked if number.isdecimal()), default=1)
+
+
+def preloads() -> bool:
+    """Say whether the environment or the command line asks gunicorn to fork after loading.
+
+    A setting in gunicorn's own file cannot be seen. There the engine logs it in each worker.
+    """
+    lines = [os.environ.get(name, "") for name in WORKER_COMMANDS]
+    if is_web_server():
+        lines.append(" ".join(sys.argv[1:]))
+    return any("--preload" in line.split() for line in lines)
 
 
 def check_servers(**_: Any) -> list[CheckMessage]:
@@ -415,5 +451,6 @@ CHECKS: Final = (
     check_options,
     check_surprises,
     check_workers,
+    check_preload,
     check_servers,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,6 +180,47 @@ def test_a_server_with_workers_logs_it_as_it_starts(
     assert ["cacheapp.W003" in record.getMessage() for record in caplog.records] == (
         [True] * (count > 1)
     )
+
+
+@pytest.mark.parametrize(
+    ("program", "args", "environment", "warns"),
+    [
+        ("/usr/bin/gunicorn", ["--preload", "site.wsgi"], "", True),
+        ("/usr/bin/gunicorn", ["-w", "1", "site.wsgi"], "--preload --workers=1", True),
+        ("manage.py", ["check"], "--preload", True),
+        ("manage.py", ["--preload"], "", False),
+        ("/usr/bin/gunicorn", ["site.wsgi"], "", False),
+    ],
+)
+def test_files_of_an_engine_that_is_made_before_the_fork(
+    reported: Reported,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    program: str,
+    args: list[str],
+    environment: str,
+    warns: bool,
+) -> None:
+    monkeypatch.setattr("sys.argv", [program, *args])
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", environment)
+    durable = {"LOCATION": f"memory://kept?dir={tmp_path}&appendonly=yes"}
+    found = reported(default=durable, other={"LOCATION": "memory://lost"})
+    assert [number for number, _, _ in found] == ["cacheapp.W005"] * warns
+    assert all("'default'" in message for _, message, _ in found)
+
+
+def test_a_server_that_preloads_logs_it_as_it_starts(
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    location = f"memory://kept?dir={tmp_path}"
+    settings.CACHES = {"default": {"BACKEND": BACKEND, "LOCATION": location}}
+    monkeypatch.setattr("sys.argv", ["gunicorn", "--preload", "site.wsgi"])
+    with caplog.at_level("WARNING", "cacheapp"):
+        apps.get_app_config("cacheapp").ready()
+    assert ["cacheapp.W005" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_a_server_that_does_not_answer(reported: Reported, settings: Any) -> None:

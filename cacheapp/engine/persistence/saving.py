@@ -453,7 +453,9 @@ class Saving:
         """In a forked child: the files are the parent's."""
         if self.directory:
             _logger.warning(
-                "a forked process keeps nothing on disk: %s is its parent's", self.directory
+                "a forked process keeps nothing on disk: %s is its parent's. Let each worker make "
+                "its engine after the fork (gunicorn: without preload_app)",
+                self.directory,
             )
         self.background, self.points, self.scheduled = None, (), False
         self._watching = None
