@@ -180,6 +180,7 @@ def _replica_rows() -> Iterable[Parameter]:
         "replicaof", "", parse_master, mutable=False, alias="slaveof",
         help="host and port of the master to follow",
     )  # fmt: skip
+    yield Parameter("bind-source-addr", "", str, help="address to connect to the master from")
     yield Parameter("masterauth", "", str, secret=True, help="password to give to the master")
     yield Parameter("masteruser", "", str, secret=True, help="user to log in as there")
     switches = (

@@ -184,8 +184,8 @@ class Engine:
             self.used_bytes = self.used_bytes if self.limited else 0
             for database in self.databases:
                 database.keep_account(self.limited)
-            if self.limited:
-                self.evictor.make_room()
+            # Not at once: this may be the middle of a transaction.
+            self.next_tick = 0.0
         self._tick_interval = 1.0 / config["hz"]
         self.slowlog.trim(config["slowlog-max-len"])
         self.stats.track(wanted=config["latency-tracking"])
@@ -546,6 +546,8 @@ class Engine:
         if self.pause.until_ms and self.now_ms >= self.pause.until_ms:
             self.pause.end()
         self.stats.sample(self.now)
+        if self.limited and self.used_bytes > self.config["maxmemory"]:
+            self.evictor.make_room()
         rest_seconds = math.inf
         if self.active_expire and not self.cron_paused and not self.keeps_due:
             rest_seconds = expire_cycle(self)

@@ -51,7 +51,7 @@ _FIXED_SWITCHES_ON = "disable-thp set-proc-title"
 
 # Any text, by default none.
 _TEXTS = """
-bind-source-addr cluster-announce-ip ignore-warnings
+cluster-announce-ip ignore-warnings
 tls-ca-cert-dir tls-ca-cert-file tls-cert-file tls-ciphers tls-ciphersuites tls-client-cert-file
 tls-client-key-file tls-client-key-file-pass tls-dh-params-file tls-key-file tls-key-file-pass
 tls-protocols

@@ -30,12 +30,20 @@ _logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 _ACK_SECONDS = 1.0
+# Between two looks whether a pause is over.
+_PAUSE_SECONDS = 0.01
 _READ_BYTES = 256 * 1024
 _MARK_BYTES = 40
 
 
+_REASON_CHARACTERS = 200
+
+
 class _Refused(Exception):
     """The master does not want us, or says what no master says."""
+
+
+_BROKEN = (OSError, EOFError, TimeoutError, ProtocolError, CorruptPayload, _Refused)
 
 
 class Link:
@@ -72,16 +80,17 @@ class Link:
                 await task
 
     async def _keep(self, following: Following) -> None:
-        where = f"{following.host}:{following.port}"
+        said = ""
         while True:
             try:
                 await self._follow(following)
-            except (OSError, EOFError, TimeoutError, ProtocolError, _Refused) as error:
-                _logger.warning(
-                    "the link to the master at %s: %s", where, str(error) or "timed out"
-                )
-            except CorruptPayload as error:
-                _logger.error("the copy from the master at %s: %s", where, error)
+            except _BROKEN as error:
+                reason = str(error)[:_REASON_CHARACTERS] or "timed out"
+                # Once, and not each second.
+                if reason != said:
+                    said = reason
+                    address = f"{following.host}:{following.port}"
+                    _logger.warning("the link to the master at %s: %s", address, reason)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self, following: Following) -> None:
@@ -91,8 +100,13 @@ class Link:
         writer = acknowledging = None
         try:
             async with asyncio.timeout(timeout_s):
-                opened = asyncio.open_connection(following.host, following.port, limit=_READ_BYTES)
-                reader, writer = await opened
+                own = self._engine.config["bind-source-addr"]
+                reader, writer = await asyncio.open_connection(
+                    following.host,
+                    following.port,
+                    limit=_READ_BYTES,
+                    local_addr=(own, 0) if own else None,
+                )
                 following.state = HANDSHAKE
                 await self._introduce(reader, writer)
             rest = await self._synchronise(following, reader, writer, timeout_s)
@@ -172,6 +186,7 @@ class Link:
             parser.feed(data)
             seen += len(data)
             while commands := parser.take(authenticated=True):
+                await self._unpaused(following)
                 with self._engine.lock:
                     following.apply(
                         [args for args in commands if args[0].upper() != b"REPLCONF"],
@@ -185,6 +200,12 @@ class Link:
                 raise EOFError("the master has closed it")
             with self._engine.lock:
                 following.heard = self._engine.clock.time()
+
+    async def _unpaused(self, following: Following) -> None:
+        """Return when no CLIENT PAUSE is on: as for clients, the master's commands wait for it."""
+        while self._engine.pause.until_ms > self._engine.clock.time() * 1000:
+            following.heard = self._engine.clock.time()
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _acknowledge(self, following: Following, writer: asyncio.StreamWriter) -> None:
         """Say how far we are, at once and each second; hang up on a master that is silent."""

@@ -319,3 +319,17 @@ def test_a_script_inside_a_transaction(raw: Raw) -> None:
     raw.execute("EVAL", "return redis.call('INCRBY', KEYS[1], 2)", 1, "k")
     raw.execute("EVAL", "return redis.error_reply('MINE text')", 0)
     assert raw.execute("EXEC") == [2, ReplyError("MINE text")]
+
+
+def test_a_limit_that_a_transaction_sets_evicts_after_it(server: Server) -> None:
+    server.execute("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        server.execute("MULTI")
+        for line in ("INCR x", "CONFIG SET maxmemory 1", "INCR x"):
+            server.execute(*line.split())
+        assert server.execute("EXEC") == [1, b"OK", 2]
+        # Redis evicts on its own time; a client that waits lets it.
+        turns = (server.execute("BLPOP", "none", 0.02) for _ in range(500))
+        assert any(server.execute("DBSIZE") == 0 for _ in turns)
+    finally:
+        server.execute("CONFIG", "SET", "maxmemory", 0, "maxmemory-policy", "noeviction")

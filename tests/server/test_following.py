@@ -337,6 +337,27 @@ def test_readers_of_a_stream_wait_on_a_replica(start: Start, master: Client) -> 
         assert waiting.recv(1000).startswith(b"*1\r\n*2\r\n$1\r\ns\r\n")
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_pause_of_the_replica_holds_the_master_s_commands(start: Start, kind: str) -> None:
+    master, replica = start("engine"), start(kind)
+    follow(replica, master)
+    ask(replica, "CLIENT PAUSE 60000 WRITE")
+    ask(master, "SET k v")
+    # It has answered after the command came, and has not run it.
+    until(lambda: int(facts(master)["slave0"].split("lag=")[1]) == 0, master)
+    assert master.execute([b"WAIT", b"1", b"100"]) == 0
+    assert ask(replica, "EXISTS k") == 0
+    ask(replica, "CLIENT UNPAUSE")
+    until(lambda: ask(replica, "GET k") == b"v", master)
+
+
+def test_from_an_address_of_its_own(start: Start) -> None:
+    # To Redis's protected mode only 127.0.0.1 is this machine.
+    master, replica = start("engine"), start("engine", bind_source_addr="127.0.0.9")
+    follow(replica, master)
+    assert b"addr=127.0.0.9:" in ask(master, "CLIENT LIST TYPE replica")
+
+
 @pytest.mark.requires_redis
 def test_a_real_master_hands_over(start: Start) -> None:
     master, replica = start("redis"), start("engine")
