@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import select
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,8 +36,22 @@ from cacheapp.clients.several import Packed, pack_all, transaction, transaction_
 __all__ = ["LeanAsyncConnectionPool", "LeanAsyncRedis"]
 
 
+# How often the loop is let look at a socket that has something to read, before it is believed.
+_TURNS_MAX = 5
+_NO_POLL: tuple[Any, Any] = (None, None)
+
+
 class LeanAsyncConnectionPool(ConnectionPool):
-    """An asyncio ConnectionPool whose bookkeeping never suspends; takes the same arguments."""
+    """An asyncio ConnectionPool whose bookkeeping never suspends; takes the same arguments.
+
+    As a sync pool does, it asks the socket whether the server has closed an idle connection: the
+    loop hears of that only in its next turn, and the command would be lost.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # By connection: the writer of its socket, and how to ask that.
+        self._polls: dict[Any, tuple[Any, Any]] = {}
 
     async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
         """Return an open connection that has nothing waiting to be read.
@@ -45,6 +61,11 @@ class LeanAsyncConnectionPool(ConnectionPool):
         """
         connection: Any = self.get_available_connection()  # type: ignore[no-untyped-call]
         stream = connection._reader
+        if stream is not None and self._has_news(connection):
+            for _ in range(_TURNS_MAX):
+                if stream._buffer or stream.at_eof() or stream.exception() is not None:
+                    break
+                await asyncio.sleep(0)
         if stream is not None and (stream.at_eof() or stream.exception() is not None):
             abandon(connection)
             stream = None
@@ -57,6 +78,21 @@ class LeanAsyncConnectionPool(ConnectionPool):
                 self.give_back(connection)
                 raise
         return connection
+
+    def _has_news(self, connection: Any) -> bool:
+        """Whether there is anything to read, the end included, that the loop may not have seen."""
+        writer, poll = self._polls.get(connection, _NO_POLL)
+        if sys.platform == "win32":
+            return False
+        if writer is not connection._writer:
+            writer = connection._writer
+            poller = select.poll()
+            # Decrypted bytes of TLS, and its own messages, are another matter.
+            if writer.get_extra_info("sslcontext") is None:
+                poller.register(writer.get_extra_info("socket"), select.POLLIN)
+            poll = poller.poll
+            self._polls[connection] = writer, poll
+        return bool(poll(0))
 
     def give_back(self, connection: Any) -> None:
         """Take a connection back, in one step that no cancellation can divide."""

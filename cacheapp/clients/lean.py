@@ -35,7 +35,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import HIREDIS_AVAILABLE
 
 from cacheapp.clients.bytelevel import ByteCommands, Commands
-from cacheapp.clients.several import Packed, exchange_all, transaction, transaction_replies
+from cacheapp.clients.several import (
+    Packed,
+    broken,
+    exchange_all,
+    transaction,
+    transaction_replies,
+)
 
 if HIREDIS_AVAILABLE:
     from hiredis import pack_command
@@ -373,14 +379,8 @@ def exchange(connection: Any, args: tuple[Any, ...], look_out: LookOut | None = 
         pushed = type(reply) is parser._hiredis_PushNotificationType
         if pushed:
             parser.handle_push_response(reply)
-    except TimeoutError as error:
-        connection.disconnect()
-        raise RedisTimeoutError(f"Timeout reading from {connection._host_error()}") from error
     except OSError as error:
-        connection.disconnect()
-        raise RedisConnectionError(
-            f"Error while reading from {connection._host_error()} : {error.args}"
-        ) from error
+        raise broken(connection, error) from error
     except BaseException:
         connection.disconnect()
         raise

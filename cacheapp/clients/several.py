@@ -21,7 +21,7 @@ from cacheapp.clients.bytelevel import Commands
 if HIREDIS_AVAILABLE:
     from hiredis import pack_command
 
-__all__ = ["exchange_all", "pack_all", "transaction", "transaction_replies"]
+__all__ = ["broken", "exchange_all", "pack_all", "transaction", "transaction_replies"]
 
 # Packed, since each cache write that is announced sends them.
 _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
@@ -67,18 +67,21 @@ def exchange_all(
                 missing -= 1
                 if not missing:
                     break
-    except TimeoutError as error:
-        connection.disconnect()
-        raise RedisTimeoutError(f"Timeout reading from {connection._host_error()}") from error
     except OSError as error:
-        connection.disconnect()
-        raise RedisConnectionError(
-            f"Error while reading from {connection._host_error()} : {error.args}"
-        ) from error
+        raise broken(connection, error) from error
     except BaseException:
         connection.disconnect()
         raise
     return replies
+
+
+def broken(connection: Any, error: OSError) -> RedisError:
+    """Close a sync connection whose socket raised `error`; what redis-py would raise for it."""
+    connection.disconnect()
+    where = connection._host_error()
+    if isinstance(error, TimeoutError):
+        return RedisTimeoutError(f"Timeout reading from {where}")
+    return RedisConnectionError(f"Error while reading from {where} : {error.args}")
 
 
 def pack_all(commands: Packed) -> bytes:

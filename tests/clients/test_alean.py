@@ -127,6 +127,18 @@ async def test_a_connection_that_was_closed_while_idle_is_opened_anew(
     await client.aclose()
 
 
+async def test_the_loop_need_not_have_heard_that_it_was_closed(redis_server: RedisServer) -> None:
+    client = LeanAsyncRedis.from_url(redis_server.url())
+    with redis.Redis(port=redis_server.port) as other:
+        for _ in range(3):
+            first = await client.client_id()
+            # Without a turn of the loop.
+            assert other.client_kill_filter(_id=first) == 1
+            assert await client.client_id() != first
+            assert len(client.connection_pool._available_connections) == 1
+    await client.aclose()
+
+
 async def test_error_replies_keep_the_connection(redis_server: RedisServer) -> None:
     client = LeanAsyncRedis.from_url(redis_server.url())
     first = await client.client_id()
