@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.raw import SocketRaw
 from tests.redis_server import HOST, MISSING, RedisServer, binary
@@ -15,7 +15,13 @@ pytest_plugins = ["pytester", "tests.skips"]
 
 # No stopwatch on a shared machine; in CI the same examples each time, so that a red run is about
 # the change. `make fuzz` looks further.
-settings.register_profile("tests", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("tests")
 
 

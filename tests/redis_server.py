@@ -71,7 +71,7 @@ class RedisServer:
         return f"redis://{HOST}:{self.port}/{db}"
 
     def start(self) -> RedisServer:
-        """Start it and return when it answers PING; raises StartError with its log."""
+        """Start it and return when it serves clients; raises StartError with its log."""
         log = ""
         for _ in range(START_ATTEMPTS):
             self.port = free_port()
@@ -140,17 +140,18 @@ class RedisServer:
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 1) as peer:
             # Whoever won a race for the port may speak PING too: ask for our own process id.
-            peer.sendall(b"INFO server\r\n")
-            wanted = f"process_id:{self.pid}\r\n".encode()
+            # And INFO is answered before all of its files are loaded.
+            peer.sendall(b"INFO server persistence\r\n")
+            wanted = f"\r\nprocess_id:{self.pid}\r\n".encode(), b"\r\nloading:0\r\n"
             answer = b""
-            while wanted not in answer:
+            while not all(line in answer for line in wanted):
                 chunk = peer.recv(65536)
                 if not chunk:
                     return False
                 answer += chunk
                 if answer.endswith(b"\r\n\r\n"):
                     break
-            return wanted in answer
+            return all(line in answer for line in wanted)
         return False
 
     def _log_path(self) -> Path:

@@ -7,9 +7,11 @@ which engines get their names is held as well, or a child might find it locked f
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -28,6 +30,8 @@ naming = threading.Lock()
 # Those whose locks are held. Not asked for again after the fork: another thread may have made an
 # engine meanwhile.
 _held: list[Forked] = []
+# Whether the child to come only writes what the engine holds, and ends.
+_for_writer = False
 
 
 def watch(engine: Forked) -> None:
@@ -51,8 +55,19 @@ def _release() -> None:
     naming.release()
 
 
+@contextlib.contextmanager
+def writer() -> Iterator[None]:
+    """A child that is made inside finds its engines as they are: it writes them down, and ends."""
+    global _for_writer  # noqa: PLW0603
+    _for_writer = True
+    try:
+        yield
+    finally:
+        _for_writer = False
+
+
 def _after_fork_in_child() -> None:
-    for engine in _held:
+    for engine in [] if _for_writer else _held:
         engine.reset_after_fork()
     _release()
 

@@ -212,7 +212,7 @@ def _reload(ctx: Session, *options: bytes) -> Reply:
     if words - {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     try:
-        ctx.engine.saving.reload(
+        ctx.engine.saving.dump.reload(
             save=b"NOSAVE" not in words, flush=b"NOFLUSH" not in words, merge=b"MERGE" in words
         )
     except (CorruptPayload, OSError):

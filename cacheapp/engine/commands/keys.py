@@ -228,6 +228,7 @@ def flushall(ctx: Session, *options: bytes) -> Reply:
     for database in ctx.engine.databases:
         database.clear()
     ctx.engine.tracking.flushed()
+    ctx.engine.saving.flushed()
     return OK
 
 

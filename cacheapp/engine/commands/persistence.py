@@ -17,7 +17,7 @@ from cacheapp.engine.session import Session
     complexity="O(N) in the keys", summary="Synchronously saves the databases to disk.",
 )  # fmt: skip
 def save(ctx: Session) -> Reply:
-    ctx.engine.saving.save()
+    ctx.engine.saving.dump.save()
     return OK
 
 
@@ -29,7 +29,7 @@ def bgsave(ctx: Session, *options: bytes) -> Reply:
     if options and (len(options) > 1 or options[0].lower() != b"schedule"):
         raise CommandError(SYNTAX)
     in_exec = ctx.queue is not None
-    begun = ctx.engine.saving.begin_save(schedule=bool(options), later=in_exec)
+    begun = ctx.engine.saving.dump.begin(schedule=bool(options), later=in_exec)
     return Status(b"Background saving started" if begun else b"Background saving scheduled")
 
 
@@ -51,4 +51,4 @@ def bgrewriteaof(ctx: Session) -> Reply:
     summary="Returns the Unix timestamp of the last successful save to disk.",
 )  # fmt: skip
 def lastsave(ctx: Session) -> Reply:
-    return ctx.engine.saving.last_save
+    return ctx.engine.saving.dump.last_save

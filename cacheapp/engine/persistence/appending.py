@@ -3,8 +3,9 @@
 A base, which is a dump, and files of the changes since then, all in a directory of their own. Every
 effect (see `propagation`) is written before the client gets its reply, so the end of the process
 loses nothing that was answered; `appendfsync` says when it is on the disk as well. A rewrite begins
-a new file of changes under the lock and lets a thread write the base that belongs before it; only
-when that is on the disk does the manifest name it, and the old files go.
+a new file of changes under the lock and lets the base that belongs before it be written in the
+background; only when that is on the disk does the manifest name it, and the old files go. How a
+log is read is `storedlog`'s.
 
 A disk that does not take a write is an error for all writes that follow, and what was not taken is
 kept and tried again. With `appendfsync always` the command itself fails as well, though its effect
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cacheapp.engine.errors import (
@@ -26,15 +26,16 @@ from cacheapp.engine.errors import (
     ConfigError,
     append_failed,
 )
-from cacheapp.engine.persistence import manifest, replay
-from cacheapp.engine.persistence.encoding import CorruptPayload
+from cacheapp.engine.persistence import replay
 from cacheapp.engine.persistence.manifest import Manifest
-from cacheapp.engine.persistence.rdb import MAGIC, parsed, pieces
-from cacheapp.engine.persistence.snapshot import Snapshot, load, taken
+from cacheapp.engine.persistence.rdb import pieces
+from cacheapp.engine.persistence.snapshot import viewed
+from cacheapp.engine.persistence.storedlog import StoredLog
 from cacheapp.engine.propagation import TO_FILE, ignore, listen
 
 if TYPE_CHECKING:
-    from cacheapp.engine.persistence.saving import Background, Saving
+    from cacheapp.engine.persistence.background import Background
+    from cacheapp.engine.persistence.saving import Saving
 
 _logger = logging.getLogger(__name__)
 
@@ -42,9 +43,6 @@ KIND: Final = "aof"
 # After a rewrite that failed the next one is not tried at once.
 _RETRY_SECONDS: Final = 5
 _NOWHERE: Final = -1
-
-# What the files of a log hold: a base, and commands.
-Contents = tuple[Snapshot, list[list[bytes]]]
 
 
 class Log:
@@ -55,11 +53,14 @@ class Log:
     def __init__(self, saving: Saving) -> None:
         self._saving = saving
         self._files = saving.files
+        self._stored = StoredLog(saving)
         self.on = False
         # Whether the base belongs to what is being written now: not before the first rewrite.
         self._begun = False
         self._manifest = self._former = self._successor = Manifest()
         self.descriptor: int | None = None
+        # The former file, until it is known to be on the disk.
+        self._behind: int | None = None
         # Held while the file is waited for, which happens without the engine's lock.
         self._syncing = threading.Lock()
         self._unsynced = False
@@ -83,15 +84,10 @@ class Log:
     # Names
 
     def _path(self, name: str = "") -> str:
-        config = self._saving.engine.config
-        return str(Path(self._saving.directory) / config["appenddirname"] / name)
+        return self._stored.path(name)
 
     def _name(self, number: int, kind: str) -> str:
         return f"{self._saving.engine.config['appendfilename']}.{number}.{kind}"
-
-    @property
-    def _manifest_path(self) -> str:
-        return self._path(f"{self._saving.engine.config['appendfilename']}.manifest")
 
     # Settings
 
@@ -102,13 +98,15 @@ class Log:
         if config["appendonly"] and not self.on:
             self._turn_on()
         elif not config["appendonly"] and self.on:
+            if self._saving.background is not None and self._saving.background.kind == KIND:
+                self._saving.call_off()
             self.close()
 
     def _turn_on(self) -> None:
         self._saving.wait()
         self._files.make_directory(self._path())
         # A log of earlier times stays until its successor is whole.
-        self._manifest = self._read_manifest() or Manifest()
+        self._manifest = self._stored.manifest() or Manifest()
         self._begun = False
         self.on = True
         try:
@@ -134,6 +132,9 @@ class Log:
         ignore(self._saving.engine, self)
         self._left = b""
         self._release(sync=False)
+        if self._behind is not None:
+            self._files.close(self._behind)
+            self._behind = None
 
     def _release(self, *, sync: bool) -> None:
         with self._syncing:
@@ -186,8 +187,14 @@ class Log:
                 self.failure = ""
                 self._saving.judge()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether what the manifest names holds everything, without a rewrite that goes on."""
+        return self._begun and not self._damaged
+
     def sync(self) -> None:
         """Wait until what was written is on the disk. Not only under the engine's lock."""
+        self._sync_behind()
         with self._syncing:
             if not self._unsynced or self.descriptor is None:
                 return
@@ -204,7 +211,8 @@ class Log:
     @property
     def is_on_disk(self) -> bool:
         """Whether there is a log, and everything that happened is in it on the disk."""
-        return self.on and not (self._unsynced or self.failure)
+        in_doubt = self._unsynced or self._behind is not None or self._doubt is not None
+        return self.on and not (in_doubt or self.failure)
 
     def _failed(self, error: OSError) -> None:
         reason = error.strerror or str(error)
@@ -239,7 +247,7 @@ class Log:
         self._files.make_directory(self._path())
         if not self.on:
             # Nobody adds to it: its base is all there is to write.
-            self._manifest = self._read_manifest() or Manifest()
+            self._manifest = self._stored.manifest() or Manifest()
         former, old = self._manifest, self.descriptor
         successor = Manifest()
         if self.on:
@@ -248,25 +256,23 @@ class Log:
         number = former.next_base
         name = self._name(number, "base.rdb")
         successor = Manifest((name, number), successor.changes)
-        snapshot, config, now = taken(engine), engine.config, engine.now
-        path = self._path(name)
         self._successor, self._former = successor, former
+        self._behind = old
+        saving.in_background(KIND, self._path(name), self._sync_behind)
 
-        def write() -> None:
-            if old is not None:
-                self._leave_file(old)
-            self._files.replace(path, pieces(snapshot, config, now, base=True))
-
-        saving.in_background(KIND, write)
-
-    def _leave_file(self, old: int) -> None:
+    def _sync_behind(self) -> None:
         """Wait for the former file, which counts until the base is there, and close it."""
-        try:
-            self._files.sync(old)
-        except OSError as error:
-            self._doubt = error
-        finally:
-            self._files.close(old)
+        with self._syncing:
+            old = self._behind
+            if old is None:
+                return
+            try:
+                self._files.sync(old)
+            except OSError as error:
+                self._doubt = error
+            finally:
+                self._behind = None
+                self._files.close(old)
 
     def _next_file(self, former: Manifest) -> None:
         """Let what comes from now on go to a new file; OSError leaves everything as it was."""
@@ -277,7 +283,7 @@ class Log:
         descriptor = self._files.open_log(self._path(name))
         try:
             if self._begun and not self._damaged:
-                self._files.replace(self._manifest_path, wanted.packed())
+                self._files.replace(self._stored.manifest_path, wanted.packed())
         except BaseException:
             self._files.close(descriptor)
             raise
@@ -310,15 +316,16 @@ class Log:
             self._manifest = self._former
 
     def _install(self, successor: Manifest) -> None:
-        self._files.replace(self._manifest_path, successor.packed())
-        for name in self._former.names - successor.names:
+        gone = tuple(file for file in self._former.files if file not in successor.files)
+        self._files.replace(self._stored.manifest_path, successor.with_past(gone).packed())
+        for name, _ in gone:
             self._files.remove(self._path(name))
         self._manifest, self._begun = successor, self.on
         self.base_size = self._size_of(successor)
         self.size = self.base_size
 
     def _size_of(self, files: Manifest) -> int:
-        return sum(self._files.size(self._path(name)) for name in files.names)
+        return sum(self._files.size(self._path(name)) for name, _ in files.files)
 
     def retry(self) -> None:
         """Write what the disk has not taken, if there is such."""
@@ -350,32 +357,31 @@ class Log:
     # Loading
 
     def start(self) -> bool:
-        """Load the log, if there is one; whether there was. ConfigError says what is wrong."""
-        found = self._read_manifest()
+        """Load the log, if there is one, and go on with it; whether there was. ConfigError."""
+        found = self._stored.manifest()
         if found is None:
-            old = Path(self._saving.directory) / self._saving.engine.config["appendfilename"]
-            if self._files.exists(str(old)):
-                raise ConfigError(
-                    f"{old} is a log of a Redis before 7: let Redis 7 load and rewrite it once, or "
-                    "move it away to begin without it"
-                )
+            self._stored.refuse_old()
             return False
-        contents, end = self._contents(found)
-        self._apply(contents)
+        self._stored.sweep(found)
+        self._saving.dump.keys_loaded, end = self._stored.load(found)
         self._manifest = found
         self._open_last(end)
         return True
 
     def begin(self) -> None:
-        """Begin a log with what the engine holds, before anybody uses it; OSError."""
+        """Begin a log with what the engine holds, before anybody uses it; ConfigError."""
         engine = self._saving.engine
-        self._files.make_directory(self._path())
-        base = self._name(1, "base.rdb")
-        content = pieces(taken(engine), engine.config, engine.now, base=True)
-        self._files.replace(self._path(base), content)
-        self._manifest = Manifest((base, 1))
-        self._next_file(self._manifest)
-        self._files.replace(self._manifest_path, self._manifest.packed())
+        try:
+            self._files.make_directory(self._path())
+            base = self._name(1, "base.rdb")
+            content = pieces(viewed(engine), engine.config, engine.now, base=True)
+            self._files.replace(self._path(base), content)
+            self._manifest = Manifest((base, 1))
+            self._next_file(self._manifest)
+            self._files.replace(self._stored.manifest_path, self._manifest.packed())
+        except OSError as error:
+            where = self._saving.directory
+            raise ConfigError(f"no log can be begun in {where}: {error}") from None
         self._go_on()
 
     def _open_last(self, end: int) -> None:
@@ -385,10 +391,10 @@ class Log:
                 self._begun = True
                 self._next_file(self._manifest)
             else:
-                descriptor = self._files.open_log(self._path(self._manifest.changes[-1][0]))
-                self.descriptor = descriptor
-                if end < self._files.size(self._path(self._manifest.changes[-1][0])):
-                    self._files.truncate(descriptor, end)
+                path = self._path(self._manifest.changes[-1][0])
+                self.descriptor = self._files.open_log(path)
+                if end < self._files.size(path):
+                    self._files.truncate(self.descriptor, end)
         except OSError as error:
             raise ConfigError(f"the log in {self._path()}: {error.strerror}") from None
         self._go_on()
@@ -406,74 +412,10 @@ class Log:
         self._saving.wait()
         self._write()
         self.sync()
-        found = self._read_manifest()
-        if found is None:
-            return
-        contents, _ = self._contents(found)
-        engine = self._saving.engine
-        for database in engine.databases:
-            database.clear()
-        engine.functions.flush()
-        self._apply(contents)
-
-    def _read_manifest(self) -> Manifest | None:
-        path = self._manifest_path
-        try:
-            return manifest.unpacked(self._files.read(path))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-        except CorruptPayload as error:
-            raise _refused(path, error) from None
-
-    def _contents(self, found: Manifest) -> tuple[Contents, int]:
-        """What the files hold, and where the last one ends; ConfigError where one is damaged."""
-        engine = self._saving.engine
-        snapshot, commands, end = Snapshot(), [], 0
-        names = ([found.base[0]] if found.base else []) + [name for name, _ in found.changes]
-        for name in names:
-            path = self._path(name)
-            try:
-                data = self._files.read(path)
-                if data.startswith(MAGIC):
-                    verify = engine.config["rdbchecksum"]
-                    snapshot = parsed(data, engine.config, engine.now, verify=verify)
-                    continue
-                found_commands, end = replay.parsed(data)
-                replay.check(found_commands)
-                self._check_end(name == names[-1], end, len(data))
-            except FileNotFoundError:
-                raise _refused(path, CorruptPayload("it is missing")) from None
-            except OSError as error:
-                raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-            except CorruptPayload as error:
-                raise _refused(path, error) from None
-            # Each file begins in the first database.
-            commands += [[b"SELECT", b"0"], *found_commands]
-        return (snapshot, commands), end
-
-    def _check_end(self, last: bool, end: int, size: int) -> None:
-        if end == size:
-            return
-        if not last:
-            raise CorruptPayload(f"it breaks off at byte {end}, and is not the last one")
-        if not self._saving.engine.config["aof-load-truncated"]:
-            raise CorruptPayload(f"it breaks off at byte {end}, and aof-load-truncated is no")
-        _logger.warning("the log breaks off: %d bytes after byte %d are left out", size - end, end)
-
-    def _apply(self, contents: Contents) -> None:
-        snapshot, commands = contents
-        engine = self._saving.engine
-        listening, engine.propagation = engine.propagation, None
-        try:
-            load(engine, snapshot, merge=False, due_too=True)
-        except CorruptPayload as error:
-            raise _refused(self._path(), error) from None
-        finally:
-            engine.propagation = listening
-        replay.perform(engine, commands)
-        self._saving.keys_loaded = snapshot.count
+        found = self._stored.manifest()
+        if found is not None:
+            with self._saving.from_disk():
+                self._stored.load(found, flush=True)
 
     # INFO
 
@@ -505,10 +447,3 @@ class Log:
                 "aof_delayed_fsync": 0,
             }
         return section
-
-
-def _refused(path: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"{path} was not loaded: {error}. Put a good copy of the directory in place, see what "
-        "redis-check-aof says of its manifest, or move the directory away to begin without it"
-    )

@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 _MODE = 0o600
+# How names end as long as a file is written.
+_TEMPORARY = re.compile(r"\.tmp-[0-9]+-[0-9]+\Z")
 
 
 class Files:
@@ -44,6 +47,15 @@ class Files:
                 temporary.unlink()
             raise
         self.sync_directory(target.parent)
+
+    def sweep(self, directory: str, name: str) -> None:
+        """Remove what was not written to its end of files whose names begin with `name`; OSError.
+
+        A process that was killed leaves such files behind.
+        """
+        for path in Path(directory).iterdir():
+            if path.name.startswith(name) and _TEMPORARY.search(path.name):
+                path.unlink(missing_ok=True)
 
     def write(self, path: Path, pieces: Iterable[bytes], mode: int) -> None:
         """Write a new file and wait until it is on the disk; OSError."""

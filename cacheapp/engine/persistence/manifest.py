@@ -1,7 +1,7 @@
 """The manifest of a log: which files it consists of, in Redis 7's own format.
 
 A log is a base, which is a dump, and files of the changes since then, in order. Lines that name
-files of the past (`type h`) are read over: what is left of them is nobody's concern.
+files of the past (`type h`) say what may be removed: a crash may have come before that was done.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ _BASE, _CHANGES, _PAST = "b", "i", "h"
 _WORDS: Final = 6
 
 
+NumberedFile = tuple[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The base's name and number (None: there is none), and those of the files of changes."""
 
-    base: tuple[str, int] | None = None
-    changes: tuple[tuple[str, int], ...] = ()
+    base: NumberedFile | None = None
+    changes: tuple[NumberedFile, ...] = ()
+    # What counted before.
+    past: tuple[NumberedFile, ...] = ()
 
     @property
-    def names(self) -> set[str]:
-        """The names of all files."""
-        return {name for name, _ in (*((self.base,) if self.base else ()), *self.changes)}
+    def files(self) -> tuple[NumberedFile, ...]:
+        """All that count, in order."""
+        return (*((self.base,) if self.base else ()), *self.changes)
 
     @property
     def next_base(self) -> int:
@@ -40,13 +45,20 @@ class Manifest:
 
     def with_changes(self, name: str, number: int) -> Manifest:
         """The same with one more file of changes."""
-        return Manifest(self.base, (*self.changes, (name, number)))
+        return Manifest(self.base, (*self.changes, (name, number)), self.past)
+
+    def with_past(self, past: tuple[NumberedFile, ...]) -> Manifest:
+        """The same with these files of the past."""
+        return Manifest(self.base, self.changes, past)
 
     def packed(self) -> bytes:
         """The manifest's bytes."""
-        lines = [f"file {_quoted(self.base[0])} seq {self.base[1]} type b"] if self.base else []
-        lines += [f"file {_quoted(name)} seq {number} type i" for name, number in self.changes]
-        return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+        rows = [(_BASE, self.base)] if self.base else []
+        rows += [(_PAST, file) for file in self.past] + [(_CHANGES, file) for file in self.changes]
+        lines = [
+            f"file {_quoted(name)} seq {number} type {kind}\n" for kind, (name, number) in rows
+        ]
+        return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _quoted(name: str) -> str:
@@ -58,8 +70,9 @@ def _quoted(name: str) -> str:
 
 def unpacked(data: bytes) -> Manifest:
     """The manifest in `data`; CorruptPayload."""
-    base: tuple[str, int] | None = None
-    changes: list[tuple[str, int]] = []
+    base: NumberedFile | None = None
+    changes: list[NumberedFile] = []
+    past: list[NumberedFile] = []
     for line in data.decode("utf-8", "surrogateescape").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
@@ -68,9 +81,11 @@ def unpacked(data: bytes) -> Manifest:
             base = name, number
         elif kind == _CHANGES and (not changes or number > changes[-1][1]):
             changes.append((name, number))
-        elif kind != _PAST:
+        elif kind == _PAST:
+            past.append((name, number))
+        else:
             raise CorruptPayload(f"its line {line!r} is out of place")
-    return Manifest(base, tuple(changes))
+    return Manifest(base, tuple(changes), tuple(past))
 
 
 def _fields(line: str) -> tuple[str, int, str]:

@@ -12,7 +12,7 @@ Files of all versions up to 7.4's are read. Left out on purpose: data of modules
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,7 +48,10 @@ _DEADLINE_MS, _DEADLINE_SECONDS, _SELECT, _END = 252, 253, 254, 255
 _MODULE_AUX: Final = 247
 _SLOT_INFO: Final = 244
 # A piece of a file is about as large.
-_PIECE_BYTES: Final = 1 << 20
+_PIECE_BYTES: Final = 1 << 16
+# What is done between two rests, and what an item takes besides its bytes.
+_TURN_BYTES: Final = 8192
+_ITEM_BYTES: Final = 32
 _CRC_BYTES: Final = 8
 # Of a file of one's own: only a single value is bounded, by its own length.
 _NO_LIMIT: Final = 1 << 62
@@ -71,15 +74,23 @@ class Policy:
 
 
 def pieces(
-    snapshot: Snapshot, config: Config, now: float, *, base: bool = False, newest: bool = False
+    snapshot: Snapshot,
+    config: Config,
+    now: float,
+    *,
+    base: bool = False,
+    newest: bool = False,
+    rest: Callable[[], None] | None = None,
 ) -> Iterator[bytes]:
     """The bytes of a file, in pieces; `now` is when the snapshot was taken, in seconds.
 
     `base` marks a file that a log goes on from. With `newest` it is for a reader as new as this
-    module, not for Redis 7.0: streams keep when their consumers were last at work.
+    module, not for Redis 7.0: streams keep when their consumers were last at work. `rest` is called
+    each fraction of a millisecond.
     """
     checksum = 0
-    for piece in _gathered(_items(snapshot, config, now, base=base, newest=newest)):
+    items = _items(snapshot, config, now, base=base, newest=newest)
+    for piece in _gathered(items if rest is None else _in_turns(items, rest)):
         checksum = crc64(_seeded(piece, checksum))
         yield piece
     yield struct.pack("<Q", checksum if config["rdbchecksum"] else 0)
@@ -89,6 +100,17 @@ def _seeded(piece: bytes, checksum: int) -> bytes:
     """`piece`, changed so that its checksum goes on from that of what came before."""
     head = int.from_bytes(piece[:_CRC_BYTES], "little") ^ checksum
     return head.to_bytes(_CRC_BYTES, "little") + piece[_CRC_BYTES:]
+
+
+def _in_turns(items: Iterator[bytes], rest: Callable[[], None]) -> Iterator[bytes]:
+    """The same, with a `rest` now and then."""
+    left = _TURN_BYTES
+    for item in items:
+        left -= len(item) + _ITEM_BYTES
+        if left < 0:
+            rest()
+            left = _TURN_BYTES
+        yield item
 
 
 def _gathered(items: Iterator[bytes]) -> Iterator[bytes]:

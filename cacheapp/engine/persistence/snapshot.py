@@ -50,6 +50,20 @@ class Snapshot:
         return sum(len(part.keys) - list(part.keys).count(None) for part in self.parts)
 
 
+def viewed(engine: Engine) -> Snapshot:
+    """What `engine` holds itself, for who sees to it that nothing changes meanwhile."""
+    parts = [
+        Part(each.index, each.keys, each.values, each.deadlines, each.accesses)
+        for each in engine.databases
+        if len(each)
+    ]
+    return Snapshot(parts, _codes(engine))
+
+
+def _codes(engine: Engine) -> list[bytes]:
+    return [library.code for library in engine.functions.libraries.values()]
+
+
 def taken(engine: Engine) -> Snapshot:
     """A snapshot of `engine` as it is now."""
     collects = gc.isenabled()
@@ -60,8 +74,7 @@ def taken(engine: Engine) -> Snapshot:
     finally:
         if collects:
             gc.enable()
-    libraries = [library.code for library in engine.functions.libraries.values()]
-    return Snapshot(parts, libraries)
+    return Snapshot(parts, _codes(engine))
 
 
 def _copied(database: Database) -> Part:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,14 @@ from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError, ConfigError
 from tests.engine.persistence.filling import fill
-from tests.engine.persistence.test_saving import FaultyFiles, Run, ended, persistence, runner
+from tests.engine.persistence.test_saving import (
+    WAIT_S,
+    FaultyFiles,
+    Run,
+    ended,
+    persistence,
+    runner,
+)
 from tests.raw import Raw, SocketRaw
 from tests.redis_server import HOST, RedisServer, binary
 
@@ -137,6 +145,63 @@ def test_a_rewrite(made: Callable[..., Engine], tmp_path: Path, files: FaultyLog
     run("INCR", "counter")
     crashed(engine)
     assert runner(made())("GET", "counter") == b"102"
+
+
+def test_what_a_crash_left_of_a_rewrite_is_removed(
+    made: Callable[..., Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: FaultyLog
+) -> None:
+    engine = made()
+    run = runner(engine)
+    run("SET", "k", "v")
+    # As if the process ended before anything was removed.
+    monkeypatch.setattr(files, "remove", lambda _path: None)
+    run("BGREWRITEAOF")
+    ended(engine)
+    crashed(engine)
+    monkeypatch.undo()
+    folder = tmp_path / "appendonlydir"
+    (folder / "appendonly.aof.3.base.rdb.tmp-1-2").write_bytes(b"")
+    assert CHANGES in names(tmp_path)
+    engine = made()
+    assert names(tmp_path) == {
+        "appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof", "appendonly.aof.manifest"
+    }  # fmt: skip
+    assert runner(engine)("GET", "k") == b"v"
+
+
+def test_a_former_file_counts_until_it_is_on_the_disk(
+    made: Callable[..., Engine], files: FaultyLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = made()
+    run = runner(engine)
+    run("SET", "k", "v")
+    given_up = threading.Event()
+    close = files.close
+
+    def closed(log: int) -> None:
+        close(log)
+        given_up.set()
+
+    monkeypatch.setattr(files, "close", closed)
+    files.sync_fails = True
+    files.may_write.clear()
+    run("BGREWRITEAOF")
+    assert given_up.wait(WAIT_S)
+    run("MULTI")
+    run("WAITAOF", 1, 0, 0)
+    assert run("EXEC") == [[0, 0]]
+
+
+def test_flushall_in_the_log_saves_nothing(made: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = made(save="900 1")
+    run = runner(engine)
+    run("FLUSHALL")
+    run("SET", "k", "v")
+    run("SAVE")
+    before = (tmp_path / "dump.rdb").read_bytes()
+    crashed(engine)
+    made(save="900 1")
+    assert (tmp_path / "dump.rdb").read_bytes() == before
 
 
 def test_a_rewrite_that_fails(

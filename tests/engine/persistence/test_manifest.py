@@ -16,9 +16,11 @@ file a.2.incr.aof seq 2 type i
 
 def test_lines_of_redis() -> None:
     found = unpacked(b"# a remark\n" + OF_REDIS)
-    assert found == Manifest(("a.2.base.rdb", 2), (("a.2.incr.aof", 2),))
+    assert found == Manifest(
+        ("a.2.base.rdb", 2), (("a.2.incr.aof", 2),), past=(("a.1.incr.aof", 1),)
+    )
     assert (found.next_base, found.next_changes) == (3, 3)
-    assert found.names == {"a.2.base.rdb", "a.2.incr.aof"}
+    assert found.files == (("a.2.base.rdb", 2), ("a.2.incr.aof", 2))
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", 'a "quote"', "back\\slash", "it's"])

@@ -77,7 +77,7 @@ def test_large_files_come_in_pieces_and_have_a_checksum() -> None:
     config = Config({"rdbcompression": "no"})
     part = Part(0, [b"%d" % n for n in range(5)], [b"x" * 500_000] * 5, [0] * 5, [0.0] * 5)
     made = list(pieces(Snapshot([part]), config, NOW))
-    assert len(made) == 3
+    assert len(made) == 7
     assert parsed(b"".join(made), config, NOW).count == 5
 
 

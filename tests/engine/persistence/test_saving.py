@@ -13,6 +13,8 @@ import pytest
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError, ConfigError
+from cacheapp.engine.persistence import background
+from cacheapp.engine.persistence.background import Background
 from cacheapp.engine.persistence.files import Files
 from cacheapp.engine.persistence.snapshot import load
 from tests.raw import encode
@@ -121,6 +123,57 @@ def test_a_background_save_holds_what_was_there_when_it_began(
     assert runner(made())("LRANGE", "l", 0, -1) == [b"a"]
 
 
+def test_flushall_calls_a_save_off(
+    made: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = made()
+    run = runner(engine)
+    for number in range(200):
+        run("SET", number, "x" * 100)
+    may_go_on = threading.Event()
+    cancel = Background.cancel
+
+    def cancelled(work: Background) -> None:
+        work.cancelled = True
+        may_go_on.set()
+        cancel(work)
+
+    monkeypatch.setattr(background, "_rest", lambda: may_go_on.wait(WAIT_S) and None)
+    monkeypatch.setattr(Background, "cancel", cancelled)
+    run("BGSAVE")
+    run("FLUSHALL")
+    info = persistence(run)
+    assert (info["rdb_bgsave_in_progress"], info["rdb_last_bgsave_status"]) == ("0", "ok")
+    engine.close()
+    assert runner(made())("DBSIZE") == 0
+
+
+def test_flushall_is_saved_where_there_are_save_points(
+    made: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = made(save="900 1", appendonly="no")
+    run = runner(engine)
+    run("SET", "k", "v")
+    run("SAVE")
+    run("SELECT", 1)
+    run("SET", "k", "v")
+    assert run("FLUSHALL") == b"OK"
+    assert persistence(run)["rdb_changes_since_last_save"] == "0"
+    with engine.lock:
+        engine.saving.leave()
+    assert runner(made())("DBSIZE") == 0
+
+
+def test_what_a_crash_left_in_the_middle_of_a_save_is_removed(
+    made: Callable[..., Engine], tmp_path: Path
+) -> None:
+    others = {"dump.rdb.tmp-mine", "other.tmp-1-2", "dump.rdb.bak"}
+    for name in (*others, "dump.rdb.tmp-12-345678"):
+        (tmp_path / name).write_bytes(b"")
+    made()
+    assert {path.name for path in tmp_path.iterdir()} == others | {".cacheapp.lock"}
+
+
 def test_a_save_in_a_transaction_comes_after_it(made: Callable[..., Engine]) -> None:
     engine = made()
     run = runner(engine)
@@ -173,7 +226,7 @@ def test_nothing_is_saved_while_only_a_part_is_loaded(
         other.join(WAIT_S)
         return load(engine, *arguments, **options)
 
-    monkeypatch.setattr("cacheapp.engine.persistence.saving.load", loading)
+    monkeypatch.setattr("cacheapp.engine.persistence.dumping.load", loading)
     assert runner(made(save="1 1"))("GET", "k") == b"v"
     assert refused == [True]
 
