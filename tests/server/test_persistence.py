@@ -86,3 +86,23 @@ def test_a_server_that_cannot_save_goes_on(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_S) == 0
         assert (tmp_path / "taken").is_file()
+
+
+@pytest.mark.parametrize("command", ["BGSAVE", "BGREWRITEAOF"])
+def test_what_is_written_in_the_background(tmp_path: Path, command: str) -> None:
+    log = ["appendonly=yes"] if command == "BGREWRITEAOF" else []
+    with served(tmp_path, *log) as (process, raw):
+        raw.execute("MSET", *(word for n in range(2000) for word in (f"key:{n}", "x" * n)))
+        before = raw.execute("INFO", "persistence")
+        assert b"_in_progress:1" not in before
+        raw.execute(command)
+        while b"_in_progress:1" in raw.execute("INFO", "persistence"):
+            pass
+        after = raw.execute("INFO", "persistence")
+        assert b"rdb_last_bgsave_status:ok" in after
+        assert b"aof_last_bgrewrite_status:ok" in after
+        process.kill()
+        process.wait(WAIT_S)
+    with served(tmp_path, *log) as (_process, raw):
+        assert raw.execute("DBSIZE") == 2000
+        assert raw.execute("GET", "key:1999") == b"x" * 1999
