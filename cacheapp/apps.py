@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
@@ -18,7 +19,7 @@ class CacheAppConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, under Django's tag ``caches``."""
-        from cacheapp import checks
+        from cacheapp import checks, conf
         from cacheapp.cache.checks import check_writebehind
         from cacheapp.invalidation.checks import check_near_caches
         from cacheapp.ratelimit.checks import check_ratelimit
@@ -27,6 +28,10 @@ class CacheAppConfig(AppConfig):
         parts = (check_ratelimit, check_sessions, check_near_caches, check_writebehind)
         for check in (*checks.CHECKS, *parts):
             register(check, Tags.caches)
+        if conf.channel_layers() and find_spec("channels") is not None:
+            from cacheapp.channels.checks import check_layers
+
+            register(check_layers, Tags.caches)
         if checks.is_web_server():
             # Such a server runs no checks, and is where this one matters.
             for message in (*checks.check_workers(), *checks.check_preload()):

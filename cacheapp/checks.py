@@ -102,7 +102,8 @@ def servers_of(location: Any) -> list[str]:
     return [str(url) for url in location]
 
 
-def _near(name: object, names: Iterable[str]) -> str:
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return a hint for an unknown name: the one of ``names`` that was meant, or all of them."""
     found = difflib.get_close_matches(str(name), list(names), n=1)
     return f"Did you mean {found[0]!r}?" if found else f"Known are: {', '.join(sorted(names))}."
 
@@ -115,7 +116,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = [
         Error(
             f"CACHEAPP has an unknown key {name!r}.",
-            hint=_near(name, conf.DEFAULTS),
+            hint=nearest(name, conf.DEFAULTS),
             id="cacheapp.E001",
         )
         for name in stated
@@ -213,7 +214,7 @@ def check_options(**_: Any) -> list[CheckMessage]:
         messages += [
             Error(
                 f"CACHES[{alias!r}]['OPTIONS'] has an unknown key {name!r}.",
-                hint=_near(name, OPTIONS),
+                hint=nearest(name, OPTIONS),
                 id="cacheapp.E005",
             )
             for name in options

@@ -56,6 +56,12 @@ def caches() -> Mapping[str, Mapping[str, Any]]:
     return settings.CACHES
 
 
+def channel_layers() -> Mapping[str, Mapping[str, Any]]:
+    """Return ``settings.CHANNEL_LAYERS`` as the project wrote it; {} where it did not."""
+    written = getattr(settings, "CHANNEL_LAYERS", {})
+    return written if isinstance(written, Mapping) else {}
+
+
 @lru_cache(maxsize=1)
 def secret_keys() -> tuple[str | bytes, ...]:
     """Return ``SECRET_KEY`` and after it ``SECRET_KEY_FALLBACKS``, the keys that still verify.

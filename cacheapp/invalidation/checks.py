@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from cacheapp import conf
 from cacheapp.cache.near import NearOptions
-from cacheapp.checks import our_aliases, servers_of
+from cacheapp.checks import nearest, our_aliases, servers_of
 
 _HINT = "See docs/nearcache.md."
 
@@ -71,8 +71,21 @@ def _check_options(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]
     near = options["NEAR_CACHE"]
     is_value = isinstance(near, Mapping)
     try:
-        NearOptions.of(options)
+        found = NearOptions.of(options)
     except ImproperlyConfigured as error:
         number = "cacheapp.E031" if is_value else "cacheapp.E030"
         return [Error(f"CACHES[{alias!r}]: {error}", hint=_HINT, id=number)]
-    return []
+    layer = None if found is None else found.channel_layer
+    layers = conf.channel_layers()
+    if layer is None or layer in layers:
+        return []
+    return [
+        Error(
+            f"CACHES[{alias!r}]: NEAR_CACHE['channel_layer'] is {layer!r}, which CHANNEL_LAYERS "
+            "does not have.",
+            hint=f"{nearest(layer, layers)} Without it the alias's own server carries the messages."
+            if layers
+            else "Leave it out: the alias's own server carries the messages.",
+            id="cacheapp.E032",
+        )
+    ]

@@ -81,3 +81,14 @@ def test_stale_values_in_outages_that_raise_are_a_warning(settings: Any) -> None
     assert reported(settings, default={"OPTIONS": degrading}) == []
     settings.DJANGO_REDIS_IGNORE_EXCEPTIONS = True
     assert reported(settings, default={"OPTIONS": near}) == []
+
+
+def test_the_layer_that_carries_messages_is_one_of_the_settings(settings: Any) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    near = {"NEAR_CACHE": {"channel_layer": "default"}}
+    assert reported(settings, default={"OPTIONS": near}) == []
+    near = {"NEAR_CACHE": {"channel_layer": "defualt"}}
+    assert reported(settings, default={"OPTIONS": near}) == ["cacheapp.E032"]
+    assert "'default'" in str(check_near_caches()[0].hint)
+    settings.CHANNEL_LAYERS = {}
+    assert reported(settings, default={"OPTIONS": near}) == ["cacheapp.E032"]
