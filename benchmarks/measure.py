@@ -56,12 +56,12 @@ def _time(case: Case, calls: int, clock: Clock = time.perf_counter) -> float:
     return clock() - started
 
 
-async def _atime(case: AsyncCase, calls: int) -> float:
+async def _atime(case: AsyncCase, calls: int, clock: Clock = time.perf_counter) -> float:
     repeat = range(calls)
-    started = time.perf_counter()
+    started = clock()
     for _ in repeat:
         await case()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def compare(
@@ -100,7 +100,9 @@ def compare_closely(
     return {name: Timing(name, times) for name, times in found.items()}
 
 
-def acompare(cases: dict[str, AsyncCase], rounds: int = ROUNDS) -> dict[str, Timing]:
+def acompare(
+    cases: dict[str, AsyncCase], rounds: int = ROUNDS, clock: Clock = time.perf_counter
+) -> dict[str, Timing]:
     """As `compare`, for coroutine functions, all in one event loop."""
 
     async def run() -> dict[str, list[float]]:
@@ -111,7 +113,7 @@ def acompare(cases: dict[str, AsyncCase], rounds: int = ROUNDS) -> dict[str, Tim
         for _ in range(rounds):
             gc.collect()
             for name, case in cases.items():
-                found[name].append(await _atime(case, calls[name]) / calls[name])
+                found[name].append(await _atime(case, calls[name], clock) / calls[name])
         return found
 
     return {name: Timing(name, times) for name, times in asyncio.run(run()).items()}

@@ -136,20 +136,21 @@ def make_plan(
 ) -> Plan:
     """Return the plan with these arguments. Raises ValueError, naming the wrong one."""
     compute = default if callable(default) else lambda: default
-    for name, number, least, most in (
-        ("stale_ttl", stale_ttl, 0, math.inf),
-        ("early", early, 0, math.inf),
-        ("jitter", jitter, 0, 1),
-        ("lease", lease, 0.001, math.inf),
-        ("wait", 0 if wait is None else wait, 0, math.inf),
-    ):
-        if not (least <= number <= most and math.isfinite(number)):
-            upper = "" if most == math.inf else f" and at most {most}"
-            raise ValueError(f"{name} must be a finite number of at least {least}{upper}")
+    if stale_ttl or early or jitter or lease is not LEASE_S or wait is not None:
+        for name, number, least, most in (
+            ("stale_ttl", stale_ttl, 0, math.inf),
+            ("early", early, 0, math.inf),
+            ("jitter", jitter, 0, 1),
+            ("lease", lease, 0.001, math.inf),
+            ("wait", 0 if wait is None else wait, 0, math.inf),
+        ):
+            if not (least <= number <= most and math.isfinite(number)):
+                upper = "" if most == math.inf else f" and at most {most}"
+                raise ValueError(f"{name} must be a finite number of at least {least}{upper}")
     return Plan(
         compute,
         timeout,
-        tagging.tag_names(tags),
+        tagging.tag_names(tags) if tags else (),
         round(stale_ttl * 1000),
         early,
         jitter,
@@ -249,7 +250,9 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
     if cache.prefixes is not None:
         plan = replace(plan, tags=[*plan.tags, *prefixes.tags_of(cache, name)])
     if found is None:
-        found = yield Ask(look(cache, name, plan), writes=False)
+        found = UNSEEN
+        if not cache._outages.refuses():
+            found = yield Ask(look(cache, name, plan), writes=False)
     while True:
         if found is DOWN:
             found = UNSEEN
@@ -476,7 +479,7 @@ def get_or_set(
         value = self.get(key, MISSING, version)
         if value is not MISSING:
             return value
-        found = NOT_FOUND
+        found = UNSEEN if self._outages.refuses() else NOT_FOUND
     plan = make_plan(default, timeout, **options)
     return run(self, obtain(self, self.storage_key(key, version), plan, found))
 
@@ -495,6 +498,6 @@ async def aget_or_set(
         value = await self.aget(key, MISSING, version)
         if value is not MISSING:
             return value
-        found = NOT_FOUND
+        found = UNSEEN if self._outages.refuses() else NOT_FOUND
     plan = make_plan(default, timeout, **options)
     return await arun(self, obtain(self, self.storage_key(key, version), plan, found))

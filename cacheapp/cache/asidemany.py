@@ -25,6 +25,7 @@ from cacheapp.cache import entries, operations, prefixes
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.aside import (
     NOT_FOUND,
+    UNSEEN,
     Found,
     LeftOut,
     Plan,
@@ -113,8 +114,11 @@ class _Many:
         self._names = dict(zip(keys, cache.storage_keys(keys, version), strict=True))
         self._values: dict[Any, Any] = {}
         # The tags that keys have by their prefixes, beside those of the plan.
-        self._own = {key: prefixes.tags_of(cache, name) for key, name in self._names.items()}
-        self._tags = sorted({tag for tags in self._own.values() for tag in tags}.union(plan.tags))
+        self._own: dict[Any, list[bytes]] = {}
+        self._tags = plan.tags
+        if cache.prefixes is not None:
+            self._own = {key: prefixes.tags_of(cache, name) for key, name in self._names.items()}
+            self._tags = sorted({*plan.tags, *(tag for tags in self._own.values() for tag in tags)})
 
     def obtain(self) -> Course:
         """The course of the call: the values by their keys."""
@@ -142,6 +146,8 @@ class _Many:
     def _look(self) -> Course:
         """Take the values that are good, and return what was found of the other keys."""
         keys = list(self._names)
+        if self._cache._outages.refuses():
+            return dict.fromkeys(keys, UNSEEN)
         if self._plan.early or self._plan.stale_ms:
             names = list(self._names.values())
             plan = replace(self._plan, tags=self._tags)
@@ -179,6 +185,9 @@ class _Many:
     def _lead(self, tasks: list[_Task]) -> Course:
         """Take leases, and load what they were given for. Returns the keys of the others."""
         if not tasks:
+            return []
+        if tasks[0].found is UNSEEN:
+            yield from self._do_without(tasks)
             return []
         token, names = entries.new_token(), [task.name for task in tasks]
         taken = yield from take(token, self._plan, names, [task.found for task in tasks])
@@ -255,14 +264,14 @@ class _Many:
             if inner is None or ttl_ms == 0:
                 filling += _GONE
             else:
-                tags = [(tag, current[tag]) for tag in (*plan.tags, *self._own[task.key])]
+                tags = [(tag, current[tag]) for tag in (*plan.tags, *self._own.get(task.key, ()))]
                 filling += plan.wrapped(inner, ttl_ms, cost_s, tags)
         kept = yield from store(self._cache, names, filling)
         if kept is DOWN:
             return
         for task, is_kept in zip(tasks, kept, strict=True):
             if is_kept:
-                is_tagged = plan.tags or self._own[task.key]
+                is_tagged = plan.tags or self._own.get(task.key)
                 inner = None if is_tagged else encoded.get(task.key)
                 task.flight.finish(Outcome(inner=inner))
         yield from self._newer(

@@ -448,7 +448,7 @@ class CacheBackend(RedisBackend):
             blocking=blocking,
             blocking_timeout=blocking_timeout,
             thread_local=thread_local,
-            lock_class=partial(DegradingLock, failed=partial(self._failed, writes=True)),
+            lock_class=partial(DegradingLock, outages=self._outages),
         )
         return lock
 
@@ -475,7 +475,7 @@ class CacheBackend(RedisBackend):
             blocking=blocking,
             blocking_timeout=blocking_timeout,
             thread_local=thread_local,
-            lock_class=partial(AsyncDegradingLock, failed=partial(self._failed, writes=True)),
+            lock_class=partial(AsyncDegradingLock, outages=self._outages),
         )
         return lock
 

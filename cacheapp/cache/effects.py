@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from redis.exceptions import ResponseError
 
 from cacheapp.cache.outage import SERVER_ERRORS, CircuitOpenError
-from cacheapp.cache.singleflight import Flight, computing
+from cacheapp.cache.singleflight import Flight, begin_computing, end_computing
 from cacheapp.cache.steps import Steps
 
 if TYPE_CHECKING:
@@ -86,14 +86,20 @@ class Compute:
 
     def wait(self, cache: CacheBackend) -> Any:
         """See Effect."""
-        with computing(self._flights):
+        before = begin_computing(self._flights)
+        try:
             return self._function()
+        finally:
+            end_computing(before)
 
     async def await_(self, cache: CacheBackend) -> Any:
         """See Effect."""
-        with computing(self._flights):
+        before = begin_computing(self._flights)
+        try:
             value = self._function()
             return await value if inspect.isawaitable(value) else value
+        finally:
+            end_computing(before)
 
 
 class Pause:

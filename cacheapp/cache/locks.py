@@ -2,7 +2,8 @@
 
 Without IGNORE_EXCEPTIONS they are redis-py's locks and nothing else. With it, no method raises
 for a server that does not answer, and none pretends: ``acquire`` returns False, so that
-``with cache.lock(...)`` raises redis-py's LockError ("unable to acquire").
+``with cache.lock(...)`` raises redis-py's LockError ("unable to acquire"). In both modes the
+breaker spares them the wait.
 """
 
 from __future__ import annotations
@@ -13,21 +14,25 @@ from typing import Any
 from redis.asyncio.lock import Lock as AsyncLock
 from redis.lock import Lock
 
-from cacheapp.cache.outage import SERVER_ERRORS
-
-Failed = Callable[[BaseException], bool]
+from cacheapp.cache.outage import SERVER_ERRORS, Outages
 
 
 def _degrading(name: str, result: bool | None) -> Callable[..., Any]:
     original = getattr(Lock, name)
 
     def method(self: DegradingLock, *args: Any, **kwargs: Any) -> Any:
+        outages = self.outages
         try:
-            return original(self, *args, **kwargs)
+            if outages.is_open:
+                outages.admit()
+            reply = original(self, *args, **kwargs)
         except SERVER_ERRORS as error:
-            if not self.failed(error):
+            if not outages.failed(error, writes=True):
                 raise
             return result
+        if outages.is_open:
+            outages.succeeded(writes=True)
+        return reply
 
     return method
 
@@ -36,22 +41,28 @@ def _adegrading(name: str, result: bool | None) -> Callable[..., Any]:
     original = getattr(AsyncLock, name)
 
     async def method(self: AsyncDegradingLock, *args: Any, **kwargs: Any) -> Any:
+        outages = self.outages
         try:
-            return await original(self, *args, **kwargs)
+            if outages.is_open:
+                outages.admit()
+            reply = await original(self, *args, **kwargs)
         except SERVER_ERRORS as error:
-            if not self.failed(error):
+            if not outages.failed(error, writes=True):
                 raise
             return result
+        if outages.is_open:
+            outages.succeeded(writes=True)
+        return reply
 
     return method
 
 
 class DegradingLock(Lock):
-    """A redis.lock.Lock that asks ``failed(error)`` whether an error of the server is ignored."""
+    """A redis.lock.Lock under the alias's policy: ``outages``."""
 
-    def __init__(self, *args: Any, failed: Failed, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, outages: Outages, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.failed = failed
+        self.outages = outages
 
     acquire = _degrading("acquire", False)
     release = _degrading("release", None)
@@ -64,9 +75,9 @@ class DegradingLock(Lock):
 class AsyncDegradingLock(AsyncLock):
     """The same over redis.asyncio.lock.Lock."""
 
-    def __init__(self, *args: Any, failed: Failed, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, outages: Outages, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.failed = failed
+        self.outages = outages
 
     acquire = _adegrading("acquire", False)
     release = _adegrading("release", None)

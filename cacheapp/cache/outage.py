@@ -95,6 +95,19 @@ class Outages:
             f"{self._closed_until - now:.1f} s"
         )
 
+    def refuses(self) -> bool:
+        """Whether the breaker would refuse an operation that degrades. If so, it is counted.
+
+        For who has more to do than to fail: an exception costs more than the rest of the call.
+        """
+        if not self.is_open or not self.degrades or self._unreached < BREAKER_FAILURES:
+            return False
+        with self._lock:
+            if self._clock() >= self._closed_until:
+                return False
+            self.failures += 1
+        return True
+
     def failed(self, error: BaseException, *, writes: bool) -> bool:
         """Record that an operation failed. Returns whether its caller degrades (else: raises)."""
         with self._lock:

@@ -17,8 +17,8 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -114,16 +114,20 @@ class Flight:
         return self.outcome
 
 
-@contextmanager
-def computing(flights: Sequence[Flight]) -> Iterator[None]:
-    """What runs within, and what that starts, computes for ``flights``."""
+def begin_computing(flights: Sequence[Flight]) -> tuple[Flight, ...]:
+    """Have what runs from now on, and what that starts, compute for ``flights``.
+
+    Returns what ``end_computing`` is to be called with. A token of the variable would not do: a
+    coroutine that its loop left behind is closed in another context.
+    """
     before = _computing.get()
     _computing.set((*before, *flights))
-    try:
-        yield
-    finally:
-        # Without a token: a coroutine that its loop left behind is closed in another context.
-        _computing.set(before)
+    return before
+
+
+def end_computing(before: tuple[Flight, ...]) -> None:
+    """See begin_computing()."""
+    _computing.set(before)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import LockError
 
 from cacheapp.cache import CacheBackend, CacheClient, LocationError, SentinelCacheClient
+from cacheapp.cache.outage import BREAKER_FAILURES, CircuitOpenError
 from cacheapp.clients.client import EngineRedis
 from cacheapp.clients.lean import LeanRedis
 from tests.cache.aliases import MakeCache
@@ -164,6 +165,25 @@ def test_iterators_and_locks_degrade(make_cache: MakeCache, dead_url: str) -> No
         assert [await alock.acquire(), await alock.locked(), await alock.owned()] == [False] * 3
 
     asyncio.run(native())
+
+
+def test_the_breaker_spares_locks_the_wait(make_cache: MakeCache, dead_url: str) -> None:
+    cache = make_cache(dead_url, options={"BREAKER": 3600, **NO_RETRY})
+    for _ in range(BREAKER_FAILURES):
+        with pytest.raises(RedisConnectionError):
+            cache.lock("job").acquire()
+    for call in (lambda: cache.lock("job").acquire(), lambda: cache.get("key")):
+        with pytest.raises(CircuitOpenError):
+            call()
+
+    async def asynchronously() -> None:
+        with pytest.raises(CircuitOpenError):
+            await cache.alock("job").acquire()
+        with pytest.raises(CircuitOpenError):
+            await cache.token_lock("job").aacquire()
+        await cache.aclose()
+
+    asyncio.run(asynchronously())
 
 
 def test_iterators_and_locks_raise(make_cache: MakeCache, dead_url: str) -> None:
