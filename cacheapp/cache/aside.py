@@ -86,12 +86,15 @@ class Plan:
         raw = entries.Wrapped(inner, stale_ms, cost_s, versions).pack()
         return (ttl_ms or 0) + stale_ms, raw
 
-    def is_early(self, found: Found) -> bool:
-        """Whether this caller recomputes a value that is still fresh. See the module."""
+    def is_early(self, found: Found, luck: float) -> bool:
+        """Whether this caller, who drew ``luck``, recomputes a value that is still fresh."""
         if not self.early or found.fresh_ms is None:
             return False
-        chance = 1 - random.random()  # noqa: S311 - no secret
-        return found.fresh_ms / 1000 <= found.cost_s * self.early * -math.log(chance)
+        return found.fresh_ms / 1000 <= found.cost_s * self.early * luck
+
+    def is_good(self, found: Found, luck: float) -> bool:
+        """Whether this caller takes the value as it is, since it is fresh and not to be early."""
+        return found.is_fresh and (found.is_leased or not self.is_early(found, luck))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +236,30 @@ class _Sight:
         return Found(value, is_fresh, fresh_ms, self.kept.cost_s, self.is_leased, raw=self.raw)
 
 
+def glance(cache: CacheBackend, name: bytes, plan: Plan) -> Steps[Found | None]:
+    """Look at a key by way of the near cache. None where only the server knows.
+
+    How long the value is fresh may be told too short, since copies live no longer than ``ttl``.
+    """
+    near = cache.near
+    raw = near.copies.peek(name)
+    if raw is None:
+        raw = yield from near.fill(name)
+    if raw is None:
+        return NOT_FOUND
+    sight = _Sight.of(raw, math.ceil(near.fresh_ms(name, raw)) + entries.stale_ms_of(raw))
+    if sight.kept is None or not near.fresh_ms(name, raw):
+        return None
+    tags = [tag for tag, _ in sight.tags]
+    current = dict(zip(tags, (yield from tagging.read_versions(cache, tags)), strict=True))
+    return sight.found(cache, name, current)
+
+
+def draw() -> float:
+    """Return what one caller draws to find out whether it is early. See the module."""
+    return -math.log(1 - random.random())  # noqa: S311 - no secret
+
+
 def intervals() -> Iterator[float]:
     """Yield the seconds until each next look of somebody who waits, without end."""
     interval = LOOK_MIN_S
@@ -249,14 +276,13 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
     until = monotonic() + plan.wait_s
     if cache.prefixes is not None:
         plan = replace(plan, tags=[*plan.tags, *prefixes.tags_of(cache, name)])
+    luck = draw() if plan.early else 0.0
     if found is None:
-        found = UNSEEN
-        if not cache._outages.refuses():
-            found = yield Ask(look(cache, name, plan), writes=False)
+        found = yield from _first_look(cache, name, plan, luck)
     while True:
         if found is DOWN:
             found = UNSEEN
-        if found.is_fresh and (found.is_leased or not plan.is_early(found)):
+        if plan.is_good(found, luck):
             return found.value
         if found.is_written:
             # What the open transaction will commit is nobody's to know, and what the database
@@ -265,7 +291,7 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
         flight, leads = cache.state.flights.join(name)
         if leads:
             try:
-                return (yield from _lead(cache, name, plan, flight, found, until))
+                return (yield from _lead(cache, name, plan, flight, found, until, luck))
             finally:
                 flight.finish()
         if found.value is not MISSING:
@@ -283,13 +309,34 @@ def obtain(cache: CacheBackend, name: bytes, plan: Plan, found: Found | None) ->
         found = yield Ask(look(cache, name, plan), writes=False)
 
 
+def _first_look(cache: CacheBackend, name: bytes, plan: Plan, luck: float) -> Course:
+    """The course of a look that costs as little as it can: copies, then the server."""
+    found: Any = DOWN
+    if not cache._outages.refuses():
+        found = None
+        if cache.near is not None:
+            found = yield Ask(glance(cache, name, plan), writes=False)
+        if found is None or not (found is DOWN or found is NOT_FOUND or plan.is_good(found, luck)):
+            found = yield Ask(look(cache, name, plan), writes=False)
+    if found is DOWN:
+        value = cache._outlived(name, MISSING)
+        return UNSEEN if value is MISSING else Found(value, is_fresh=True)
+    return found
+
+
 def _lead(
-    cache: CacheBackend, name: bytes, plan: Plan, flight: Flight, found: Found, until: float
+    cache: CacheBackend,
+    name: bytes,
+    plan: Plan,
+    flight: Flight,
+    found: Found,
+    until: float,
+    luck: float,
 ) -> Course:
     """The course of the one caller of this process that deals with the server."""
     pauses = intervals()
     while True:
-        if found.is_fresh and (found.is_leased or not plan.is_early(found)):
+        if plan.is_good(found, luck):
             return found.value
         if found.is_written:
             return (yield Compute(plan.compute, (flight,)))

@@ -29,6 +29,7 @@ from cacheapp.cache.aside import (
     Found,
     LeftOut,
     Plan,
+    draw,
     give_up,
     life_ms,
     log_stale,
@@ -145,25 +146,28 @@ class _Many:
 
     def _look(self) -> Course:
         """Take the values that are good, and return what was found of the other keys."""
-        keys = list(self._names)
-        if self._cache._outages.refuses():
-            return dict.fromkeys(keys, UNSEEN)
-        if self._plan.early or self._plan.stale_ms:
-            names = list(self._names.values())
-            plan = replace(self._plan, tags=self._tags)
-            seen = yield Ask(look_many(self._cache, names, plan), writes=False)
-            found = dict.fromkeys(keys, NOT_FOUND)
-            if seen is not DOWN:
-                found = dict(zip(keys, seen, strict=True))
-        else:
-            values = yield Ask(operations.get_many(self._cache, keys, self._version), writes=False)
-            self._values = {} if values is DOWN else values
-            return {key: NOT_FOUND for key in keys if key not in self._values}
-        for key, one in list(found.items()):
-            if one.is_fresh and (one.is_leased or not self._plan.is_early(one)):
-                self._values[key] = one.value
-                del found[key]
-        return found
+        keys, cache = list(self._names), self._cache
+        if cache._outages.refuses():
+            self._values = cache._outlived_many(keys, self._version)
+            return {key: UNSEEN for key in keys if key not in self._values}
+        if not self._plan.early and (cache.near is not None or not self._plan.stale_ms):
+            # What is fresh, from copies where there are such.
+            values = yield Ask(operations.get_many(cache, keys, self._version), writes=False)
+            if values is DOWN:
+                values = cache._outlived_many(keys, self._version)
+            self._values = values
+            keys = [key for key in keys if key not in values]
+            if not (keys and self._plan.stale_ms):
+                return dict.fromkeys(keys, NOT_FOUND)
+        plan = replace(self._plan, tags=self._tags)
+        names = [self._names[key] for key in keys]
+        seen = yield Ask(look_many(cache, names, plan), writes=False)
+        if seen is DOWN:
+            return dict.fromkeys(keys, NOT_FOUND)
+        found = dict(zip(keys, seen, strict=True))
+        good = {key: one.value for key, one in found.items() if plan.is_good(one, draw())}
+        self._values |= good
+        return {key: one for key, one in found.items() if key not in good}
 
     def _divide(self, found: dict[Any, Found]) -> tuple[list[_Task], list[Any], list[Any]]:
         """Say which keys this call loads, which it waits for, and which it may not keep."""

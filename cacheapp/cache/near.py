@@ -254,10 +254,19 @@ class Near:
                     self.copies.abandon(name, mark)
 
     def _keep(self, name: bytes, mark: Mark, raw: bytes | None, ttl_ms: int) -> None:
-        # A lease is about to be overwritten, and what is inside it counts by the server's time. So
-        # does a value with a stale time, which is fresh for as long as the key's PTTL says.
-        if raw is None or (raw[:1] not in (FILL, WRITE) and not stale_ms_of(raw)):
-            self.copies.keep(name, mark, raw, ttl_ms)
+        # A lease is about to be overwritten, and what is inside it counts by the server's time.
+        if raw is not None and raw[:1] in (FILL, WRITE):
+            return
+        if raw is not None and ttl_ms >= 0:
+            # A copy is one of a fresh value: whoever has a good one needs not ask for the PTTL.
+            ttl_ms -= stale_ms_of(raw)
+            if ttl_ms <= 0:
+                return
+        self.copies.keep(name, mark, raw, ttl_ms)
+
+    def fresh_ms(self, name: bytes, raw: bytes) -> float:
+        """Return the milliseconds for which ``raw`` is good and fresh at least; 0: nobody knows."""
+        return self.copies.left_s(name, raw) * 1000
 
     def fill(self, name: bytes) -> Steps[Any]:
         """Steps: return the stored bytes of ``name``, or None, and keep a copy of them."""

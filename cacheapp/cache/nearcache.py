@@ -114,6 +114,15 @@ class NearCache:
                 return copy.raw
         return None
 
+    def left_s(self, name: bytes, raw: bytes) -> float:
+        """Return the seconds that a good copy has left if it is the one of ``raw``; else 0."""
+        until = self.until
+        copy = self.copies.get(name)
+        if copy is None or copy.raw != raw:
+            return 0.0
+        now = self._clock()
+        return max(0.0, copy.deadline - now) if now < until else 0.0
+
     def outlived(self, name: bytes) -> bytes | None:
         """Return the bytes of a copy whose lease ended at most ``stale_s`` seconds ago, or None."""
         until = self.until + self._stale_s

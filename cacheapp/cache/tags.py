@@ -219,7 +219,9 @@ def unwrap_many(
         kept, extra_ms = opened
         if isinstance(kept, entries.Wrapped):
             wrapped[name] = (kept, extra_ms)
-            if kept.stale_ms or extra_ms:
+            # A good copy is one of a fresh value.
+            is_copied = cache.near is not None and cache.near.fresh_ms(name, raw) > 0
+            if (kept.stale_ms or extra_ms) and not is_copied:
                 timed.append(name)
         else:
             plain[name] = (kept, extra_ms)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cacheapp.cache.aside import Found, make_plan
+from cacheapp.cache.aside import Found, draw, make_plan
 from tests.cache.aliases import maker
 from tests.contract.conftest import Server
 
@@ -295,7 +295,7 @@ def test_xfetch_is_likelier_the_nearer_the_end_and_the_dearer_the_value() -> Non
 
     def chance(fresh_ms: int | None, cost_s: float) -> float:
         found = Found("value", is_fresh=True, fresh_ms=fresh_ms, cost_s=cost_s)
-        return sum(plan.is_early(found) for _ in range(2000)) / 2000
+        return sum(plan.is_early(found, draw()) for _ in range(2000)) / 2000
 
     assert chance(None, 1.0) == chance(60_000, 0.1) == 0
     assert 0.25 < chance(1000, 1.0) < 0.5  # exp(-1)
