@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from cacheapp.ratelimit.identity import ANONYMOUS
 from cacheapp.ratelimit.limiter import Limiter
-from cacheapp.ratelimit.rules import options, proxies
+from cacheapp.ratelimit.rules import is_enabled, options, proxies
 
 C = TypeVar("C", bound=type)
 ScopeKey = Callable[[Mapping[str, Any]], str]
@@ -77,8 +77,8 @@ def _limit(consumer: Any, kind: str, limiter: Callable[[], Limiter], identity: S
 
         @functools.wraps(handler)
         async def alimited(self: Any, message: Any) -> None:
-            decision = await limiter().acheck(identity(self.scope))
-            if decision.allowed:
+            decision = await limiter().acheck(identity(self.scope)) if is_enabled() else None
+            if decision is None or decision.allowed:
                 await handler(self, message)
                 return
             answer = refuse(self, decision)
@@ -90,8 +90,8 @@ def _limit(consumer: Any, kind: str, limiter: Callable[[], Limiter], identity: S
 
         @functools.wraps(handler)
         def limited(self: Any, message: Any) -> None:
-            decision = limiter().check(identity(self.scope))
-            if decision.allowed:
+            decision = limiter().check(identity(self.scope)) if is_enabled() else None
+            if decision is None or decision.allowed:
                 handler(self, message)
             else:
                 refuse(self, decision)

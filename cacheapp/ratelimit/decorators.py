@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from cacheapp.ratelimit import enforcement
 from cacheapp.ratelimit.headers import add_headers
 from cacheapp.ratelimit.responses import refusal
-from cacheapp.ratelimit.rules import LazyRule, Rule, options
+from cacheapp.ratelimit.rules import LazyRule, Rule, is_enabled, method_names, options
 
 V = TypeVar("V")
 
@@ -41,17 +41,19 @@ def ratelimit(
 
     Over the limit the answer is 429; with ``block=False`` the view runs and finds
     ``request.limited`` True. ``group`` is the name under which views share counts, by default the
-    view's own path. ``method`` limits it to some HTTP methods. The rest is as in the settings'
+    view's own path and the methods. ``method`` limits it to some HTTP methods. The rest is as in the settings'
     rules, see docs/ratelimit.md. Raises ImproperlyConfigured at the first request.
     """
+
+    methods = method_names(method)
 
     def decorate(view: V) -> V:
         found: Any = view
         rule = LazyRule(
             rates,
-            name=group or f"{found.__module__}.{found.__qualname__}",
+            name=group or _name(found, methods),
             key=key,
-            methods=method,
+            methods=methods,
             algorithm=algorithm,
             on_failure=on_failure,
             cost=cost,
@@ -65,6 +67,11 @@ def ratelimit(
         return cast("V", _limited(found, rule))
 
     return decorate
+
+
+def _name(view: Any, methods: frozenset[str] | None) -> str:
+    """What a view's counts are kept under; a decorator for each method keeps its own."""
+    return ".".join([view.__module__, view.__qualname__, *sorted(methods or ())])
 
 
 def _limited_class(view: Any, rule: LazyRule) -> Any:
@@ -82,8 +89,9 @@ def _limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., Any]:
     @functools.wraps(view)
     def limited(*args: Any, **kwargs: Any) -> Any:
         request = _request_of(args)
+        request.__dict__.setdefault("limited", False)
         found = rule()
-        if not found.matches(request):
+        if not is_enabled() or not found.matches(request):
             return view(*args, **kwargs)
         before = len(enforcement.applied_to(request))
         decision = enforcement.check(found, request)
@@ -101,8 +109,9 @@ def _async_limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., An
     @functools.wraps(view)
     async def limited(*args: Any, **kwargs: Any) -> Any:
         request = _request_of(args)
+        request.__dict__.setdefault("limited", False)
         found = rule()
-        if not found.matches(request):
+        if not is_enabled() or not found.matches(request):
             return await view(*args, **kwargs)
         before = len(enforcement.applied_to(request))
         decision = await enforcement.acheck(found, request)

@@ -1,7 +1,7 @@
 """Throttle classes for Django REST framework, on the same limiter.
 
 They take the place of DRF's own by name and read the same settings (``DEFAULT_THROTTLE_RATES``, a
-view's ``throttle_scope``), and differ in holding under concurrent requests: DRF's read a list, and
+view's ``throttle_scope``) and ``get_cache_key``, and differ in holding under concurrent requests: DRF's read a list, and
 write it back. A throttle's ``rate`` may also be a list of rates.
 
 DRF's views are sync, and so are its throttles. Left out on purpose: ``NUM_PROXIES``. The client's
@@ -10,6 +10,7 @@ address is what ``TRUSTED_PROXIES`` says, for all parts of a site.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from rest_framework.throttling import BaseThrottle
 
 from cacheapp.ratelimit import enforcement
 from cacheapp.ratelimit.decision import Decision
-from cacheapp.ratelimit.rules import LazyRule, Rule
+from cacheapp.ratelimit.rules import LazyRule, Rule, is_enabled
 
 
 class RateThrottle(BaseThrottle):
@@ -33,6 +34,8 @@ class RateThrottle(BaseThrottle):
     rate: Any = None
     key: Any = "user_or_ip"
     options: ClassVar[dict[str, Any]] = {}
+    #: Rates by scope, in the place of ``DEFAULT_THROTTLE_RATES``.
+    THROTTLE_RATES: ClassVar[Mapping[str, Any] | None] = None
 
     _rules: ClassVar[dict[tuple[type, str, str], LazyRule]] = {}
 
@@ -45,19 +48,29 @@ class RateThrottle(BaseThrottle):
             return self.rate
         if self.scope is None:
             raise ImproperlyConfigured(f"{type(self).__name__} needs a scope or a rate")
-        rates = api_settings.DEFAULT_THROTTLE_RATES
+        rates = self.THROTTLE_RATES
+        if rates is None:
+            rates = api_settings.DEFAULT_THROTTLE_RATES
         if self.scope not in rates:
             raise ImproperlyConfigured(
                 f"DEFAULT_THROTTLE_RATES has no rate for the scope {self.scope!r}"
             )
         return rates[self.scope]
 
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
+        """Return who is counted, or None for who is not: DRF's hook, by default ``key``."""
+        rule = self.get_rule()
+        return None if rule is None else str(rule.key(request._request, False))
+
     def allow_request(self, request: Any, view: Any) -> bool:
         """Charge the request; whether it is admitted."""
         rule = self.get_rule()
-        if rule is None:
+        if rule is None or not is_enabled():
             return True
-        self.decision = enforcement.check(rule, request._request)
+        identity = self.get_cache_key(request, view)
+        if identity is None:
+            return True
+        self.decision = enforcement.check(rule, request._request, identity)
         return not enforcement.refuses(rule, self.decision)
 
     def get_rule(self) -> Rule | None:
@@ -87,11 +100,11 @@ class AnonRateThrottle(RateThrottle):
     scope: str | None = "anon"
     key = "ip"
 
-    def allow_request(self, request: Any, view: Any) -> bool:
-        """See RateThrottle; whoever is signed in is admitted."""
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
+        """See RateThrottle; whoever is signed in is not counted."""
         if request.user and request.user.is_authenticated:
-            return True
-        return super().allow_request(request, view)
+            return None
+        return super().get_cache_key(request, view)
 
 
 class UserRateThrottle(RateThrottle):
@@ -99,11 +112,11 @@ class UserRateThrottle(RateThrottle):
 
     scope: str | None = "user"
 
-    def allow_request(self, request: Any, view: Any) -> bool:
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
         """See RateThrottle."""
         # DRF authenticates on its own request; rules look at Django's.
         request._request.user = request.user
-        return super().allow_request(request, view)
+        return super().get_cache_key(request, view)
 
 
 class ScopedRateThrottle(UserRateThrottle):

@@ -23,10 +23,14 @@ logger = logging.getLogger("cacheapp.ratelimit")
 Applied = tuple[Rule, Decision, str]
 
 
-def check(rule: Rule, request: HttpRequest) -> Decision | None:
-    """Charge ``request`` to ``rule``; None where it is exempt. Nothing here awaits."""
+def check(rule: Rule, request: HttpRequest, identity: Any = None) -> Decision | None:
+    """Charge ``request`` to ``rule``; None where it is exempt. Nothing here awaits.
+
+    ``identity`` may stand in for what the key of a plain rule says.
+    """
     if rule.is_plain:
-        identity, cost, rates = rule.key(request, False), rule.cost, None
+        identity = rule.key(request, False) if identity is None else identity
+        cost, rates = rule.cost, None
         if identity.__class__ is not str:
             _not_awaitable(rule, identity)
     else:

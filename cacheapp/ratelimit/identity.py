@@ -157,8 +157,8 @@ def _forwarded_for(element: str) -> str:
 def key_function(written: Any, proxies: Proxies) -> Key:
     """Return the function from a request to an identity that a rule's ``key`` names.
 
-    That is "ip", "user", "user_or_ip", "session", "header:<name>", a callable of the request or its
-    dotted path, or a list of these, counted together. In async code the function may return an
+    That is "ip", "user", "user_or_ip", "session", "header:<name>", "get:<name>" and "post:<name>" (a
+    form's field), a callable of the request or its dotted path, or a list of these, counted together. In async code the function may return an
     awaitable, and so may a callable. Raises ImproperlyConfigured.
     """
     if callable(written):
@@ -173,14 +173,18 @@ def key_function(written: Any, proxies: Proxies) -> Key:
         if kind == "header" and name:
             meta_name = f"HTTP_{name.upper().replace('-', '_')}"
             return lambda request, _is_async: f"header:{request.META.get(meta_name, '')}"
+        if kind == "get" and name:
+            return lambda request, _is_async: f"get:{request.GET.get(name, '')}"
+        if kind == "post" and name:
+            return lambda request, _is_async: f"post:{request.POST.get(name, '')}"
         if "." in written:
             try:
                 return key_function(import_string(written), proxies)
             except ImportError as error:
                 raise ImproperlyConfigured(f"key {written!r}: {error}") from error
     raise ImproperlyConfigured(
-        f"key is {written!r}; it is 'ip', 'user', 'user_or_ip', 'session', 'header:<name>', a "
-        "callable, its dotted path, or a list of these"
+        f"key is {written!r}; it is 'ip', 'user', 'user_or_ip', 'session', 'header:<name>', "
+        "'get:<name>', 'post:<name>', a callable, its dotted path, or a list of these"
     )
 
 

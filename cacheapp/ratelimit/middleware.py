@@ -58,6 +58,7 @@ class RateLimitMiddleware:
         return self._handle(request)
 
     def _call(self, request: HttpRequest) -> HttpResponse:
+        request.__dict__.setdefault("limited", False)
         refused = self._apply(self._early, request)
         if refused is not None:
             return refused
@@ -67,6 +68,7 @@ class RateLimitMiddleware:
         return self._told(request, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponse:
+        request.__dict__.setdefault("limited", False)
         refused = await self._aapply(self._early, request)
         if refused is not None:
             return refused

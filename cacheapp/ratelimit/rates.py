@@ -1,7 +1,8 @@
 """Rates as people write them: ``"10/m"``, ``"20/5m"``, ``"1000/h"``, ``"5/10s"``.
 
 The words are django-ratelimit's and DRF's, so that settings move over as they are: the unit may be
-a letter or a word that begins with it (``"10/min"``, ``"10/minute"``). ``"0/m"`` admits nothing.
+a letter or a word that begins with it (``"10/min"``, ``"10/minute"``), and is a second where there
+is only a number (``"10/30"``). ``"0/m"`` admits nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-_RATE: Final = re.compile(r"(\d+)\s*/\s*(\d*)\s*([smhdw])(?:[a-z]*)\Z")
+_RATE: Final = re.compile(r"(\d+)\s*/\s*(?:(\d*)\s*([a-z]+)|(\d+))\Z")
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _WORDS: Final = frozenset(
     word
@@ -58,13 +59,13 @@ class Rate:
             limit, period_s = text
         else:
             found = _RATE.match(text.strip().lower()) if isinstance(text, str) else None
-            word = found and re.sub(r".*?([a-z]+)$", r"\1", found[0])
+            word = found and (found[3] or "s")
             if found is None or word not in _WORDS:
                 raise RateError(
                     f"{text!r} is not a rate: write a number, a slash and a time, such as '10/m', "
                     "'20/5m' or '1000/h'"
                 )
-            limit, period_s = int(found[1]), int(found[2] or 1) * _UNITS_S[found[3]]
+            limit, period_s = int(found[1]), int(found[2] or found[4] or 1) * _UNITS_S[word[0]]
         if type(limit) is not int or not 0 <= limit <= LIMIT_MAX:
             raise RateError(f"{text!r} is not a rate: its number must be from 0 to {LIMIT_MAX}")
         if type(period_s) is not int or not 1 <= period_s <= PERIOD_S_MAX:

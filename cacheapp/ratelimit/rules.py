@@ -59,6 +59,12 @@ def options() -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def is_enabled() -> bool:
+    """Whether requests are limited at all: not in a site's tests, maybe."""
+    return bool(options()["ENABLED"])
+
+
+@lru_cache(maxsize=1)
 def proxies() -> Proxies:
     """Return what the settings say of proxies. Raises ImproperlyConfigured."""
     stated = options()
@@ -152,8 +158,8 @@ def make_rule(
 ) -> Rule:
     """Return a rule; docs/ratelimit.md says what each argument means.
 
-    ``rates`` is a rate, a list of them, or a function of the request that returns such (or None
-    for no limit). Raises ImproperlyConfigured for what cannot be.
+    ``rates`` is a rate, a list of them, None for no limit, or a function of the request that
+    returns one of these. Raises ImproperlyConfigured for what cannot be.
     """
     if not isinstance(name, str) or not _NAME.match(name):
         raise ImproperlyConfigured(
@@ -161,7 +167,9 @@ def make_rule(
         )
     stated = options()
     rates_of = None
-    if callable(rates) or (isinstance(rates, str) and "/" not in rates and "." in rates):
+    if rates is None:
+        rates_of, rates = _unlimited, "1/s"
+    elif callable(rates) or (isinstance(rates, str) and "/" not in rates and "." in rates):
         rates_of, rates = _called("rates", rates), "1/s"
     whole = cost if type(cost) is int else 1
     if whole < 0:
@@ -181,7 +189,7 @@ def make_rule(
         name,
         limiter,
         key_function(key, proxies()),
-        methods=_method_names(methods),
+        methods=method_names(methods),
         path=path,
         view=view,
         namespace=namespace,
@@ -195,7 +203,12 @@ def make_rule(
     )
 
 
-def _method_names(written: Iterable[str] | str | None) -> frozenset[str] | None:
+def _unlimited(_request: HttpRequest) -> None:
+    """Rates of nothing."""
+
+
+def method_names(written: Iterable[str] | str | None) -> frozenset[str] | None:
+    """Return HTTP methods as a set; text may have several, apart by spaces or commas."""
     if written is None:
         return None
     words = written.replace(",", " ").split() if isinstance(written, str) else written
@@ -271,3 +284,4 @@ def _forget(*, setting: str, **_: Any) -> None:
         _generation += 1
         rules.cache_clear()
         proxies.cache_clear()
+        is_enabled.cache_clear()

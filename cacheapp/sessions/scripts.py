@@ -40,11 +40,15 @@ def _indexed(call: Call, now_ms: int, index: bytes, arguments: Sequence[Any]) ->
     call(b"ZADD", index, b"%d" % (now_ms + stay_ms), name)
     last_ms = int(call(b"ZRANGE", index, b"-1", b"-1", b"WITHSCORES")[0][1])
     call(b"PEXPIRE", index, b"%d" % max(1, last_ms - now_ms))
-    surplus = call(b"ZCARD", index) - most
-    if most <= 0 or surplus <= 0:
+    if most <= 0 or call(b"ZCARD", index) <= most:
         return []
-    oldest = call(b"ZRANGE", index, b"0", b"%d" % surplus)
-    gone = [other for other in oldest if other != name][:surplus]
+    others = []
+    for other in call(b"ZRANGE", index, b"0", b"-1"):
+        if not call(b"EXISTS", head + other):
+            call(b"ZREM", index, other)
+        elif other != name:
+            others.append(other)
+    gone = others[: max(0, len(others) + 1 - most)]
     for other in gone:
         call(b"ZREM", index, other)
         call(b"DEL", head + other)

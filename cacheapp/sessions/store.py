@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
@@ -231,6 +232,9 @@ class SessionStore(SessionBase):
             self._after_save(self._run(self._save(must_create)), must_create)
             if places.state().settings.writes_database:
                 elsewhere.write(self)
+                if not self.exists(self.session_key or ""):
+                    # Ended meanwhile: whoever did that deleted the row before it was written.
+                    elsewhere.ended(self.store_name())
         return None
 
     async def asave(self, must_create: bool = False) -> None:
@@ -242,6 +246,8 @@ class SessionStore(SessionBase):
             await self._aafter_save(await self._arun(self._save(must_create)), must_create)
             if places.state().settings.writes_database:
                 await elsewhere.awrite(self)
+                if not await self.aexists(self.session_key or ""):
+                    await elsewhere.aended(self.store_name())
         return None
 
     def _saved_plainly(self) -> bool:
@@ -413,17 +419,32 @@ class SessionStore(SessionBase):
     def cycle_key(self) -> None:
         """Give the session a new key, in one step; nothing answers to the old one afterwards.
 
-        Changes not saved yet stay to be saved.
+        Changes not saved yet stay to be saved. One that was ended meanwhile is begun anew, unless
+        somebody was signed in: SessionInterrupted.
         """
         self._get_session()
-        if self.session_key is None or not self._run(self._cycle()):
+        old_name = None if self.session_key is None else self.store_name()
+        if old_name is not None and self._run(self._cycle()):
+            elsewhere.ended(old_name)
+        else:
+            self._may_begin_anew()
             self.create()
 
     async def acycle_key(self) -> None:
         """See cycle_key()."""
         await self._aget_session()
-        if self.session_key is None or not await self._arun(self._cycle()):
+        old_name = None if self.session_key is None else self.store_name()
+        if old_name is not None and await self._arun(self._cycle()):
+            await elsewhere.aended(old_name)
+        else:
+            self._may_begin_anew()
             await self.acreate()
+
+    def _may_begin_anew(self) -> None:
+        if self.session_key is not None and self._fields().get(SESSION_KEY) is not None:
+            raise SessionInterrupted(
+                "The request's session was ended before it could get another key."
+            )
 
     def _cycle(self) -> Steps[bool]:
         """Whether there was a session to move."""

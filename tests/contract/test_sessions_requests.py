@@ -15,7 +15,7 @@ from django.test import AsyncClient, AsyncRequestFactory, Client
 from django.urls import path
 
 from cacheapp.cache.servers import server_of
-from cacheapp.sessions import SessionStore, revoke, sessions_of
+from cacheapp.sessions import SessionStore, elsewhere, revoke, sessions_of
 from cacheapp.sessions.middleware import SessionMiddleware
 from cacheapp.sessions.places import state
 from tests.cache.aliases import maker
@@ -199,3 +199,42 @@ async def test_the_database_brings_back_what_the_server_lost(get: Any, settings:
     assert await sync_to_async(revoke)(5, info.id)
     assert not await Session.objects.aexists()
     assert (await get("/show/")).content == b"[]"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_database_forgets_a_key_that_was_cycled(get: Any, settings: Any) -> None:
+    settings.CACHEAPP = {"SESSIONS": {"DATABASE": True}}
+    await get(f"/show/?a=1&{SESSION_KEY}=5")
+    key = get.cookies["sessionid"].value
+    session = SessionStore(key)
+    await session.acycle_key()
+    await session.asave()
+    assert [row.session_key async for row in Session.objects.all()] == [session.store_name()]
+    get.cookies["sessionid"] = key
+    assert (await get("/show/")).content == b"[]"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_row_that_is_written_after_the_end_does_not_stay(
+    server: Server, settings: Any, monkeypatch: pytest.MonkeyPatch, is_async: bool
+) -> None:
+    maker(settings)(server.url)
+    settings.CACHEAPP = {"SESSIONS": {"DATABASE": True}}
+    session = SessionStore()
+    await session.aset(SESSION_KEY, "5")
+    await session.asave()
+    write = elsewhere.write
+
+    def ended_before(late: Any) -> None:
+        # Another request ends it between the save on the server and the one in the database.
+        assert revoke(5, late.store_name())
+        write(late)
+
+    monkeypatch.setattr(elsewhere, "write", ended_before)
+    await session.aset("a", 1)
+    if is_async:
+        await session.asave()
+    else:
+        await sync_to_async(session.save)()
+    assert not await Session.objects.aexists()

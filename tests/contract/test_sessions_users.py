@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 
 from cacheapp.cache.servers import server_of
 from cacheapp.sessions import (
@@ -153,6 +154,35 @@ def test_a_limit_on_sessions(settings: Any) -> None:
     assert SessionStore(third.session_key)[SESSION_KEY] == "5"
     gone = {first.store_name(), second.store_name()} - ids()
     assert heard == [(gone.pop(), "limit")]
+
+
+def test_sessions_that_were_logged_out_are_no_part_of_the_limit(settings: Any) -> None:
+    settings.CACHEAPP = {"SESSIONS": {"MAX_PER_USER": 2}}
+    phone = log_in()
+    for _ in range(4):
+        log_in().flush()
+    laptop = log_in()
+    assert ids() == {phone.store_name(), laptop.store_name()}
+
+
+def test_one_that_was_ended_is_not_begun_anew_under_another_key() -> None:
+    session = log_in()
+    copy = SessionStore(session.session_key)
+    assert copy[SESSION_KEY] == "5"
+    assert revoke(5, session.store_name())
+    # As after a change of password, in a request that began before.
+    with pytest.raises(SessionInterrupted):
+        copy.cycle_key()
+    assert sessions_of(5) == []
+
+
+async def test_nor_in_async_code() -> None:
+    session = SessionStore()
+    await session.aset(SESSION_KEY, "5")
+    await session.asave()
+    assert await arevoke(5, session.store_name())
+    with pytest.raises(SessionInterrupted):
+        await session.acycle_key()
 
 
 def test_what_is_not_to_be_kept_is_not(settings: Any) -> None:

@@ -39,14 +39,20 @@ if KEYS[2] then
     redis.call("ZADD", KEYS[2], now + stay, name)
     local last = redis.call("ZRANGE", KEYS[2], -1, -1, "WITHSCORES")
     redis.call("PEXPIRE", KEYS[2], math.max(1, tonumber(last[2]) - now))
-    local surplus = redis.call("ZCARD", KEYS[2]) - most
-    if most > 0 and surplus > 0 then
-        for _, other in ipairs(redis.call("ZRANGE", KEYS[2], 0, surplus)) do
-            if other ~= name and #gone <= surplus then
+    if most > 0 and redis.call("ZCARD", KEYS[2]) > most then
+        -- Those that were logged out are still there, and do not count.
+        local others = {}
+        for _, other in ipairs(redis.call("ZRANGE", KEYS[2], 0, -1)) do
+            if redis.call("EXISTS", head .. other) == 0 then
                 redis.call("ZREM", KEYS[2], other)
-                redis.call("DEL", head .. other)
-                gone[#gone + 1] = other
+            elseif other ~= name then
+                others[#others + 1] = other
             end
+        end
+        for i = 1, #others + 1 - most do
+            redis.call("ZREM", KEYS[2], others[i])
+            redis.call("DEL", head .. others[i])
+            gone[#gone + 1] = others[i]
         end
     end
 end
