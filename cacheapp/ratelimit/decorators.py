@@ -8,6 +8,7 @@ counts.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
@@ -41,8 +42,8 @@ def ratelimit(
 
     Over the limit the answer is 429; with ``block=False`` the view runs and finds
     ``request.limited`` True. ``group`` is the name under which views share counts, by default the
-    view's own path and the methods. ``method`` limits it to some HTTP methods. The rest is as in the settings'
-    rules, see docs/ratelimit.md. Raises ImproperlyConfigured at the first request.
+    view's own path and the methods. ``method`` limits it to some HTTP methods. The rest is as in
+    the settings' rules, see docs/ratelimit.md. Raises ImproperlyConfigured at the first request.
     """
 
     methods = method_names(method)
@@ -71,7 +72,10 @@ def ratelimit(
 
 def _name(view: Any, methods: frozenset[str] | None) -> str:
     """What a view's counts are kept under; a decorator for each method keeps its own."""
-    return ".".join([view.__module__, view.__qualname__, *sorted(methods or ())])
+    while isinstance(view, functools.partial):
+        view = view.func
+    named = view if isinstance(view, type) or inspect.isroutine(view) else type(view)
+    return ".".join([named.__module__, named.__qualname__, *sorted(methods or ())])
 
 
 def _limited_class(view: Any, rule: LazyRule) -> Any:
@@ -97,9 +101,13 @@ def _limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., Any]:
         decision = enforcement.check(found, request)
         if decision is not None and enforcement.refuses(found, decision):
             return _refused(request, decision)
-        response = view(*args, **kwargs)
-        applied = enforcement.applied_to(request)[before:]
-        enforcement.charge_after(request, response, applied[:1])
+        applied = enforcement.applied_to(request)[before : before + 1]
+        try:
+            response = view(*args, **kwargs)
+        except Exception as error:
+            enforcement.charge_after(request, enforcement.response_of(error), applied)
+            raise
+        enforcement.charge_after(request, response, applied)
         return _told(response, found, applied)
 
     return limited
@@ -117,9 +125,13 @@ def _async_limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., An
         decision = await enforcement.acheck(found, request)
         if decision is not None and enforcement.refuses(found, decision):
             return _refused(request, decision)
-        response = await view(*args, **kwargs)
-        applied = enforcement.applied_to(request)[before:]
-        await enforcement.acharge_after(request, response, applied[:1])
+        applied = enforcement.applied_to(request)[before : before + 1]
+        try:
+            response = await view(*args, **kwargs)
+        except Exception as error:
+            await enforcement.acharge_after(request, enforcement.response_of(error), applied)
+            raise
+        await enforcement.acharge_after(request, response, applied)
         return _told(response, found, applied)
 
     return limited

@@ -1,8 +1,9 @@
 """Throttle classes for Django REST framework, on the same limiter.
 
 They take the place of DRF's own by name and read the same settings (``DEFAULT_THROTTLE_RATES``, a
-view's ``throttle_scope``) and ``get_cache_key``, and differ in holding under concurrent requests: DRF's read a list, and
-write it back. A throttle's ``rate`` may also be a list of rates.
+view's ``throttle_scope``), and a subclass may have DRF's ``get_cache_key`` and ``THROTTLE_RATES``.
+They differ in holding under concurrent requests: DRF's read a list, and write it back. A throttle's
+``rate`` may also be a list of rates.
 
 DRF's views are sync, and so are its throttles. Left out on purpose: ``NUM_PROXIES``. The client's
 address is what ``TRUSTED_PROXIES`` says, for all parts of a site.

@@ -10,15 +10,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Final
 
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 
 from cacheapp.ratelimit.decision import MEMO, OUTAGE, Decision
 from cacheapp.ratelimit.rules import Rule, effective_rates
 from cacheapp.ratelimit.signals import request_limited
 
 logger = logging.getLogger("cacheapp.ratelimit")
+
+# What Django answers to what views raise, see django.core.handlers.exception.
+_STATUSES: Final[tuple[tuple[Any, int], ...]] = (
+    (Http404, 404),
+    (PermissionDenied, 403),
+    ((MultiPartParserError, BadRequest, SuspiciousOperation), 400),
+)
 
 Applied = tuple[Rule, Decision, str]
 
@@ -139,19 +148,30 @@ def applied_to(request: HttpRequest) -> list[Applied]:
 
 def charge_after(request: HttpRequest, response: Any, applied: list[Applied]) -> None:
     """Charge or give back what the rules' ``after`` functions say, now that there is a response."""
-    for rule, _decision, identity in applied:
+    for rule, decision, identity in applied:
         if rule.after is not None:
             cost = _not_awaitable(rule, rule.after(request, response))
             if cost:
-                rule.limiter.check(identity, cost, force=True)
+                rule.limiter.check(identity, cost, rates=decision.rates, force=True)
 
 
 async def acharge_after(request: HttpRequest, response: Any, applied: list[Applied]) -> None:
     """See charge_after()."""
-    for rule, _decision, identity in applied:
+    for rule, decision, identity in applied:
         if rule.after is not None:
             cost = rule.after(request, response)
             if isawaitable(cost):
                 cost = await cost
             if cost:
-                await rule.limiter.acheck(identity, cost, force=True)
+                await rule.limiter.acheck(identity, cost, rates=decision.rates, force=True)
+
+
+def response_of(error: Exception) -> HttpResponse:
+    """Return what stands for the response that Django makes of what a view raised.
+
+    A decorator is inside of that, and an ``after`` asks how it went.
+    """
+    for kinds, status in _STATUSES:
+        if isinstance(error, kinds):
+            return HttpResponse(status=status)
+    return HttpResponse(status=500)

@@ -157,9 +157,10 @@ def _forwarded_for(element: str) -> str:
 def key_function(written: Any, proxies: Proxies) -> Key:
     """Return the function from a request to an identity that a rule's ``key`` names.
 
-    That is "ip", "user", "user_or_ip", "session", "header:<name>", "get:<name>" and "post:<name>" (a
-    form's field), a callable of the request or its dotted path, or a list of these, counted together. In async code the function may return an
-    awaitable, and so may a callable. Raises ImproperlyConfigured.
+    That is "ip", "user", "user_or_ip", "session", "header:<name>", "get:<name>" or "post:<name>"
+    (fields of the query or the form), a callable of the request or its dotted path, or a list of
+    these, counted together. In async code the function may return an awaitable, and so may a
+    callable. Raises ImproperlyConfigured.
     """
     if callable(written):
         return lambda request, _is_async: _named("key", written(request))

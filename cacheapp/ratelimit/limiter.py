@@ -36,6 +36,8 @@ ON_FAILURE: Final = ("open", "closed", "local")
 MEMO_SECONDS_MAX: Final = 5.0
 #: Identities that a limiter remembers as refused, and whose keys it keeps made.
 MEMO_MAX: Final = 4096
+#: The longest identity whose key is kept; a header's may be as long as a client likes.
+IDENTITY_KEPT_MAX: Final = 256
 #: Seconds that a client is asked to wait where a rule refuses because of an outage.
 CLOSED_WAIT_S: Final = 1.0
 #: The engine of ``local``: bounded, and forgotten with the process.
@@ -91,8 +93,8 @@ class Limiter:
         self._is_closed = _admits_nothing(self.rates)
         # Whether the server did not answer when it was last asked.
         self._is_alone = False
-        #: Until when, for which cost, what the server had said, and when that was.
-        self.memo: dict[bytes, tuple[float, int, Reply, float]] = {}
+        #: Until when, for which cost and rates, what the server had said, and when that was.
+        self.memo: dict[bytes, tuple[float, int, tuple[Rate, ...], Reply, float]] = {}
         #: Keys by identity, made by `key`.
         self.keys: dict[str, bytes] = {}
 
@@ -111,9 +113,11 @@ class Limiter:
             return self._new_key(identity, rates)
         key = self.keys.get(identity)
         if key is None:
-            if len(self.keys) >= MEMO_MAX:
-                self.keys.clear()
-            key = self.keys[identity] = self._new_key(identity, self.rates)
+            key = self._new_key(identity, self.rates)
+            if len(identity) <= IDENTITY_KEPT_MAX:
+                if len(self.keys) >= MEMO_MAX:
+                    self.keys.clear()
+                self.keys[identity] = key
         return key
 
     def _new_key(self, identity: str, rates: tuple[Rate, ...]) -> bytes:
@@ -158,6 +162,8 @@ class Limiter:
         else:
             key, rates = self.key(identity, rates), rates or self.rates
             arguments = _arguments(rates, _whole(cost), force)
+            if cost < 0:
+                self.memo.pop(key, None)  # what is given back is there at once
         known = None if force else self._known(key, cost, rates)
         if known is not None:
             return known
@@ -189,6 +195,8 @@ class Limiter:
         key = self.key(identity, rates)
         rates = rates or self.rates
         arguments = _arguments(rates, _whole(cost), force)
+        if cost < 0:
+            self.memo.pop(key, None)
         known = None if force else self._known(key, cost, rates)
         if known is not None:
             return known
@@ -219,7 +227,8 @@ class Limiter:
             if len(self.memo) >= MEMO_MAX:
                 self.memo.clear()
             now = monotonic()
-            self.memo[decision.key] = (now + wait_s, decision.cost, decision.reply, now)
+            until = now + wait_s
+            self.memo[decision.key] = until, decision.cost, decision.rates, decision.reply, now
 
     def _known(self, key: bytes, cost: int, rates: tuple[Rate, ...]) -> Decision | None:
         """What can be said without the server, or None.
@@ -228,8 +237,8 @@ class Limiter:
         rates of zero say.
         """
         entry = self.memo.get(key)
-        if entry is not None and cost >= entry[1]:
-            until, _, (_, then_us, state, *_), then = entry
+        if entry is not None and cost >= entry[1] and rates == entry[2]:
+            until, _, _, (_, then_us, state), then = entry
             now = monotonic()
             if now < until:
                 # What was left then is what is left now, but for the time that has passed.
@@ -275,12 +284,10 @@ class Limiter:
 
     def refund(self, identity: str, cost: int = 1) -> Decision:
         """Give ``cost`` back to ``identity``, at most what it has used."""
-        self.memo.pop(self.key(identity), None)
         return self.check(identity, -_whole(cost), force=True)
 
     async def arefund(self, identity: str, cost: int = 1) -> Decision:
         """See refund()."""
-        self.memo.pop(self.key(identity), None)
         return await self.acheck(identity, -_whole(cost), force=True)
 
     def reset(self, identity: str) -> bool:

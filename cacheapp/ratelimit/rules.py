@@ -166,17 +166,13 @@ def make_rule(
             f"the name {name!r} of a rule must be 1 to 64 letters, digits, '_', '.' or '-'"
         )
     stated = options()
-    rates_of = None
-    if rates is None:
-        rates_of, rates = _unlimited, "1/s"
-    elif callable(rates) or (isinstance(rates, str) and "/" not in rates and "." in rates):
-        rates_of, rates = _called("rates", rates), "1/s"
+    rates_of = _rates_function(rates)
     whole = cost if type(cost) is int else 1
     if whole < 0:
         raise ImproperlyConfigured(f"cost is {cost!r}: a request cannot give back")
     limiter = Limiter(
         name,
-        rates,
+        "1/s" if rates_of else rates,
         algorithm=algorithm or stated["ALGORITHM"],
         alias=stated["CACHE"],
         on_failure=on_failure or stated["ON_FAILURE"],
@@ -201,6 +197,15 @@ def make_rule(
         block=bool(block),
         dry_run=bool(dry_run),
     )
+
+
+def _rates_function(written: Any) -> Callable[[HttpRequest], Any] | None:
+    """What gives a request's rates where they are not the same for all."""
+    if written is None:
+        return _unlimited
+    if callable(written) or (isinstance(written, str) and "/" not in written and "." in written):
+        return _called("rates", written)
+    return None
 
 
 def _unlimited(_request: HttpRequest) -> None:

@@ -156,3 +156,25 @@ def test_threads_are_admitted_exactly(limiter: MakeLimiter, algorithm: str) -> N
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(worker, range(16))) == 100
+
+
+def test_a_refusal_is_remembered_for_its_own_rates(limiter: MakeLimiter) -> None:
+    limit = limiter("1/s", memo_seconds=5)
+    few, many = parse_rates("1/w"), parse_rates("9/w")
+    assert [bool(limit.check("a", rates=few)) for _ in range(2)] == [True, False]
+    assert limit.check("a", rates=many)
+    assert limit.check("a", rates=few).source == "memo"
+
+
+def test_what_is_given_back_is_there_at_once(limiter: MakeLimiter) -> None:
+    limit = limiter("2/w", memo_seconds=5)
+    assert [bool(limit.check("a")) for _ in range(3)] == [True, True, False]
+    assert limit.check("a", -1, force=True)
+    assert limit.check("a")
+
+
+def test_long_identities_are_not_kept(limiter: MakeLimiter) -> None:
+    limit = limiter("2/w")
+    long = "header:" + "x" * 5000
+    assert [bool(limit.check(long)) for _ in range(3)] == [True, True, False]
+    assert long not in limit.keys

@@ -244,3 +244,63 @@ async def test_wrong_rules_are_said_at_the_start(get: Get, settings: Any) -> Non
     rules(settings, {"name": "p", "rates": "1/h", "colour": "red"})
     with pytest.raises(ImproperlyConfigured, match="unknown key 'colour'"):
         await get("/plain/")
+
+
+async def test_a_view_that_is_not_limited_is_told_so_too(get: Get, settings: Any) -> None:
+    rules(settings)
+    assert [(await get("/told/", "post")).content for _ in range(3)] == [b"free"] * 3
+    assert [(await get("/told/")).content for _ in range(2)] == [b"free", b"limited"]
+    rules(settings, {"name": "p", "rates": "1/w", "path": "/other/"})
+    assert (await get("/told/", "post")).content == b"free"
+
+
+async def test_nothing_is_limited_where_that_is_off(get: Get, settings: Any) -> None:
+    rules(settings, {"name": "p", "rates": "1/w"}, ENABLED=False)
+    assert [(await get("/decorated/")).status_code for _ in range(4)] == [200] * 4
+    assert [(await get("/adecorated/")).status_code for _ in range(4)] == [200] * 4
+
+
+async def test_methods_are_counted_apart_unless_they_are_a_group(get: Get, settings: Any) -> None:
+    rules(settings)
+    assert [(await get("/apart/")).status_code for _ in range(2)] == [200, 429]
+    assert [(await get("/apart/", "post")).status_code for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("path", ["/raising/", "/araising/"])
+async def test_what_is_raised_is_charged_as_its_response(
+    get: Get, settings: Any, path: str
+) -> None:
+    rules(settings)
+    statuses = [(await get(path)).status_code for _ in range(3)]
+    assert statuses == [403, 403, 429]
+
+
+async def test_a_plan_is_charged_after_the_response_too(get: Get, settings: Any) -> None:
+    rules(
+        settings,
+        {
+            "name": "p",
+            "rates": lambda request: "3/w",
+            "key": "ip",
+            "after": lambda request, response: 1,
+        },
+    )
+    assert [(await get("/plain/")).status_code for _ in range(3)] == [200, 200, 429]
+
+
+async def test_fields_of_queries_and_forms_are_keys(get: Get, settings: Any) -> None:
+    rules(
+        settings,
+        {"name": "g", "rates": "1/w", "key": "get:name", "methods": "GET"},
+        {"name": "f", "rates": "1/w", "key": "post:name", "methods": "POST"},
+    )
+    statuses = [(await get("/plain/", data={"name": name})).status_code for name in "aba"]
+    assert statuses == [200, 200, 429]
+    statuses = [(await get("/plain/", "post", data={"name": name})).status_code for name in "aba"]
+    assert statuses == [200, 200, 429]
+
+
+async def test_no_rates_are_no_limit(get: Get, settings: Any) -> None:
+    rules(settings, {"name": "p", "rates": None})
+    assert [(await get("/plain/")).status_code for _ in range(3)] == [200] * 3
+    assert [(await get("/unlimited/")).content for _ in range(3)] == [b"free"] * 3

@@ -91,3 +91,32 @@ def test_a_refusal_says_when_to_come_back() -> None:
     wait = throttle.wait()
     assert wait is not None
     assert 1 <= wait <= 7200
+
+
+def test_hooks_of_drf() -> None:
+    class ByToken(RateThrottle):
+        scope = "token"
+        THROTTLE_RATES = {"token": "1/w"}  # noqa: RUF012 - as DRF's documentation has it
+
+        def get_cache_key(self, request: Any, view: Any) -> str | None:
+            return request.META.get("HTTP_X_TOKEN")
+
+    class Page(APIView):
+        authentication_classes = ()
+        throttle_classes = (ByToken,)
+
+        def get(self, _request: Any) -> Response:
+            return Response()
+
+    def status(**headers: str) -> int:
+        found: int = Page.as_view()(RequestFactory().get("/", **headers)).status_code
+        return found
+
+    tokens = [{"HTTP_X_TOKEN": token} for token in "aba"]
+    assert [status(**headers) for headers in tokens] == [200, 200, 429]
+    assert [status() for _ in range(2)] == [200, 200]
+
+
+def test_nothing_is_throttled_where_that_is_off(settings: Any) -> None:
+    settings.CACHEAPP = {"RATELIMIT": {"ENABLED": False}}
+    assert statuses(AnonRateThrottle, [None, None, None]) == [200, 200, 200]

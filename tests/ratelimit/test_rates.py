@@ -22,6 +22,7 @@ from cacheapp.ratelimit.rates import Rate, RateError, parse_rates
         ("3/seconds", 3, 1),
         ("2/Week", 2, 604_800),
         ("0/m", 0, 60),
+        ("100/30", 100, 30),
         ((7, 90), 7, 90),
     ],
 )

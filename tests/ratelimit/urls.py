@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views import View
@@ -79,6 +81,36 @@ class Methods(View):
         return HttpResponse("post")
 
 
+@ratelimit("1/w", key="ip", method="GET", block=False)
+def told(request: Any) -> HttpResponse:
+    return HttpResponse("limited" if request.limited else "free")
+
+
+@ratelimit("1/w", key="ip", method="GET")
+@ratelimit("1/w", key="ip", method="POST")
+def apart(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("apart")
+
+
+@ratelimit("2/w", key="ip", cost=0, after=only_failures)
+def raising(_request: HttpRequest) -> HttpResponse:
+    raise PermissionDenied
+
+
+@ratelimit("2/w", key="ip", cost=0, after=only_failures)
+async def araising(_request: HttpRequest) -> HttpResponse:
+    raise PermissionDenied
+
+
+class Called:
+    """A view that is neither function nor class."""
+
+    def __call__(self, request: Any, word: str = "") -> HttpResponse:
+        return HttpResponse(word if not request.limited else "limited")
+
+
+unlimited = ratelimit(None, key="ip", block=False)(functools.partial(Called(), word="free"))
+
 urlpatterns = [
     path("plain/", plain, name="plain"),
     path("aplain/", aplain, name="aplain"),
@@ -90,5 +122,10 @@ urlpatterns = [
     path("whole/", Whole.as_view()),
     path("awhole/", AsyncWhole.as_view()),
     path("methods/", Methods.as_view()),
+    path("told/", told),
+    path("apart/", apart),
+    path("raising/", raising),
+    path("araising/", araising),
+    path("unlimited/", unlimited),
     path("in/", include(([path("side/", plain, name="side")], "api"), namespace="v1")),
 ]
