@@ -21,11 +21,14 @@ class CacheAppConfig(AppConfig):
         """Register the checks, under Django's tag ``caches``."""
         from cacheapp import checks, conf
         from cacheapp.cache.checks import check_writebehind
-        from cacheapp.invalidation.checks import check_near_caches
+        from cacheapp.invalidation.checks import check_consumers, check_near_caches
         from cacheapp.ratelimit.checks import check_ratelimit
         from cacheapp.sessions.checks import check_sessions
 
-        parts = (check_ratelimit, check_sessions, check_near_caches, check_writebehind)
+        parts = (
+            *(check_ratelimit, check_sessions, check_writebehind),
+            *(check_near_caches, check_consumers),
+        )
         for check in (*checks.CHECKS, *parts):
             register(check, Tags.caches)
         if conf.channel_layers() and find_spec("channels") is not None:

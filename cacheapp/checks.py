@@ -42,6 +42,7 @@ from cacheapp.clients.url import DATABASES_DEFAULT, EngineURL, is_engine_url, pa
 #: The keys of OPTIONS: django-redis's, and ours.
 OPTIONS: Final = frozenset(
     {
+        "ANNOUNCE",
         "BREAKER",
         "CLIENT_CLASS",
         "CLOSE_CONNECTION",

@@ -42,6 +42,8 @@ from demo_site.queries import NEAREST_COUNT, Neighbour, matches
 from demo_site.server import cache, connection, member_text, raw_key
 
 SEARCHES_MAX = 1000
+# How long after an edit a process may serve a copy of what it deleted: NEAR_CACHE's bound.
+EDITED_MS = 2000
 # A distance computed in two orders may differ in the last bits.
 ROUNDING = 1 + 1e-9
 
@@ -55,6 +57,23 @@ SEARCH_FIELDS = frozenset({"iata", "name", "city", "subd", "country"})
 def edits_seen() -> bytes | str | None:
     """The number of edits so far, to be compared with a later answer."""
     return connection().get(raw_key("edits"))
+
+
+def edited_since(edits: str) -> bool:
+    """Whether a page that was begun when `edits` was the number of edits may be an old one.
+
+    Also after an edit a moment ago: this process may have had a copy of what that deleted.
+    """
+    with connection().pipeline(transaction=False) as pipeline:
+        pipeline.get(raw_key("edits"))
+        pipeline.exists(raw_key("edited"))
+        now, just_edited = pipeline.execute()
+    return edits != edits_text(now) or (cache().near is not None and bool(just_edited))
+
+
+def edits_text(edits: bytes | str | None) -> str:
+    """A number of edits as a page carries it."""
+    return "0" if edits is None else member_text(edits)
 
 
 def register_nearest(icao: str, neighbours: list[Neighbour]) -> None:
@@ -88,7 +107,10 @@ def airport_edited(old: AirportRow, new: AirportRow) -> list[str]:
     changed = frozenset(field for field, value in new.items() if value != old.get(field))
     if not changed:
         return []
-    connection().incr(raw_key("edits"))
+    with connection().pipeline(transaction=True) as pipeline:
+        pipeline.incr(raw_key("edits"))
+        pipeline.set(raw_key("edited"), "1", px=EDITED_MS)
+        pipeline.execute()
     affected = {keys.airport(new["icao"])}
     # Countries count IATA codes and do not show them.
     counted = changed if bool(old["iata"]) != bool(new["iata"]) else changed - {"iata"}

@@ -43,6 +43,12 @@ class Reader:
 
     def __init__(self) -> None:
         self.readings: list[Reading] = []
+        # Asked for before anything is read: a page may be older than it says, never newer.
+        self.edits: bytes | str | None = None
+        try:
+            self.edits = invalidation.edits_seen()
+        except UNUSABLE as error:
+            logger.warning("the cache server cannot be used: %s", type(error).__name__)
 
     def read(
         self,

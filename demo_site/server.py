@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -64,4 +65,5 @@ def context(_request: HttpRequest) -> dict[str, str]:
     return {
         "server_url": safe_url(url),
         "server_kind": "embedded engine, in this process" if embedded else "a Redis server",
+        "worker": str(os.getpid()),
     }

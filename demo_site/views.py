@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
+from django.core.handlers.asgi import ASGIRequest
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -99,7 +100,8 @@ def airport(request: HttpRequest, icao: str) -> HttpResponse:
     )
     if nearest is None:
         raise Http404(icao)
-    activity.viewed(icao)
+    if "X-Live" not in request.headers:  # a page that keeps itself fresh is no other visit
+        activity.viewed(icao)
     context = {"airport": row, "nearest": nearest, "points": plot.points(nearest)}
     return _page(request, "airport.html", reader, context)
 
@@ -160,6 +162,13 @@ def _page(
     request: HttpRequest, template: str, reader: Reader, context: Mapping[str, Any]
 ) -> HttpResponse:
     """Render a page with its readings; X-Cache says HIT, MISS or OFF for each of them."""
-    response = render(request, f"demo_site/{template}", {**context, "readings": reader.readings})
+    shown = {
+        **context,
+        "readings": reader.readings,
+        # Where there are WebSockets.
+        "is_live": isinstance(request, ASGIRequest),
+        "edits": invalidation.edits_text(reader.edits),
+    }
+    response = render(request, f"demo_site/{template}", shown)
     response.headers["X-Cache"] = ", ".join(reading.outcome for reading in reader.readings)
     return response

@@ -479,7 +479,7 @@ def store(cache: CacheBackend, names: Sequence[bytes], filling: Sequence[Any]) -
 
     A server that refuses (it is out of memory) keeps no lease, nor does a caller that is cancelled.
     """
-    asking = Ask(run_script(FILL_LEASED, names, filling, partial(cache.write, names)))
+    asking = Ask(run_script(FILL_LEASED, names, filling, partial(cache.write_computed, names)))
     try:
         kept = yield asking
     except GeneratorExit:

@@ -80,10 +80,11 @@ class RedisBackend(RedisCache):
         self._writer: Any = None
         # -1 where a str is not stored as tag and text: no byte is equal to it.
         self._str_tag = -1
-        #: The alias's near cache, if it has one.
+        #: The alias's near cache, if it has one, and its announcements, if it makes any.
         self.near: Any = None
         #: The prefixes that the alias declares, if it does.
         self.prefixes: Any = None
+        self.bus: Any = None
         self._client_cls: Any
         self.state: Any
         self.codec: Any
@@ -110,6 +111,7 @@ class RedisBackend(RedisCache):
         if self.near is not None and not self._has_plain_keys:
             self.near.has_own_keys()
         self.prefixes = self.state.prefixes
+        self.bus = None if self.state.source is None else self.state.source.bus
         if self.codec.has_inline_str:
             self._str_tag = STR_TAG
 
@@ -195,8 +197,8 @@ class RedisBackend(RedisCache):
     # Waiting for the server
 
     def _run(self, steps: Steps[T], *, writes: bool = True, client: Any = None) -> T:
-        if writes and self.near is not None:
-            steps = self.near.bus.announced(steps)
+        if writes and self.bus is not None:
+            steps = self.bus.announced(steps)
         if self._outages.is_open:
             self._outages.admit()
         # With copies all reads go to the primary, whose stream tells of its writes.
@@ -208,8 +210,8 @@ class RedisBackend(RedisCache):
     async def _arun(self, steps: Steps[T], *, writes: bool = True, client: Any = None) -> T:
         if client is None and self.client.runs_in_process:
             return self._run(steps, writes=writes)
-        if writes and self.near is not None:
-            steps = self.near.bus.announced(steps)
+        if writes and self.bus is not None:
+            steps = self.bus.announced(steps)
         if self._outages.is_open:
             self._outages.admit()
         primary = writes or self.near is not None
@@ -246,7 +248,14 @@ class RedisBackend(RedisCache):
 
     def write(self, names: Sequence[bytes], request: Request) -> Any:
         """Return what an operation yields to change ``names``: ``request``, or with its message."""
-        return request if self.near is None else Write.to(names, request)
+        return request if self.bus is None else Write.to(names, request)
+
+    def write_computed(self, names: Sequence[bytes], request: Request) -> Any:
+        """Return what an operation yields to store what was computed for ``names``; see write().
+
+        Near caches hear of it. Who watches does not, since nothing else has changed.
+        """
+        return request if self.bus is None else Write.to(names, request, early=True)
 
     def fetch_many(self, names: list[bytes]) -> Steps[list[Any]] | None:
         """Steps that look among the copies for ``names`` first; None where there are no copies."""
@@ -257,8 +266,8 @@ class RedisBackend(RedisCache):
         if self.prefixes is not None:
             return TaggingWriter(self)
         client = byte_client(self.client.get_client(write=True))
-        if self.near is not None:
-            client = AnnouncingWriter(self.near, self.client.get_client(write=True))
+        if self.bus is not None:
+            client = AnnouncingWriter(self.bus, self.client.get_client(write=True))
         if self._outages.is_open:
             self._outages.admit()
             return Probe(client, self._outages)

@@ -53,8 +53,8 @@ class CacheClient(DefaultClient):
         if not state.clients:
             state.clients = [None] * len(self._server)
         self._clients = state.clients
-        if state.near is not None:
-            state.near.opened(self)
+        if state.source is not None:
+            state.source.opened(self)
         self.runs_in_process = state.runs_in_process(self._server)
         # The loop that asked last, and its clients: replaced as one, since threads may share this.
         self._held: tuple[asyncio.AbstractEventLoop | None, list[Any]] = (None, [])

@@ -23,7 +23,7 @@ from django_redis.pool import get_connection_factory
 from cacheapp import conf
 from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames
-from cacheapp.cache.near import Near, NearOptions
+from cacheapp.cache.near import KEEPS_NOTHING, Near, NearOptions, announces
 from cacheapp.cache.outage import BREAKER_SECONDS, Outages
 from cacheapp.cache.prefixes import Prefixes
 from cacheapp.cache.serializers import Codec
@@ -194,11 +194,17 @@ class AliasState:
         self.factory = make_factory(options)
         #: The prefixes that are invalidated by one command, where OPTIONS declares any.
         self.prefixes = Prefixes.of(options)
-        near = NearOptions.of(options)
+        near, is_announcing = NearOptions.of(options), announces(options)
         #: The near cache in front of the alias, where OPTIONS asks for one.
         self.near: Near | None = None
+        #: What announces the alias's writes, and knows who watches them: the near cache, or one
+        #: that keeps nothing and that no read goes through.
+        self.source: Near | None = None
+        names = (params.get("KEY_PREFIX", ""), params.get("KEY_FUNCTION"))
         if near is not None and not self.runs_in_process(_servers_of(location)):
-            self.near = Near(near, params.get("KEY_PREFIX", ""), params.get("KEY_FUNCTION"))
+            self.source = self.near = Near(near, *names)
+        elif is_announcing:
+            self.source = Near(KEEPS_NOTHING, *names)
         self.clients: list[redis.Redis | None] = []
 
     def runs_in_process(self, servers: list[str]) -> bool:

@@ -21,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from cacheapp.cache.entries import FILL, VALUE, WRITE, stale_ms_of, unpack
 from cacheapp.cache.nearcache import Mark, NearCache
 from cacheapp.cache.steps import Steps
+from cacheapp.invalidation.audience import Audience
 from cacheapp.invalidation.bus import Bus, Write, together
 from cacheapp.invalidation.listener import Listener
 from cacheapp.invalidation.protocol import prefix_message
@@ -101,6 +102,28 @@ class NearOptions:
         )
 
 
+#: What an alias that only announces has of a near cache.
+KEEPS_NOTHING: Final = NearOptions(
+    max_bytes=0, max_entries=0, ttl_s=None, bound_s=DEFAULTS["bound"], exclude=()
+)
+
+
+def announces(options: Mapping[str, Any]) -> bool:
+    """Return OPTIONS["ANNOUNCE"]: whether writes announce themselves without a near cache, too.
+
+    Raises ImproperlyConfigured.
+    """
+    stated = options.get("ANNOUNCE", False)
+    if not isinstance(stated, bool):
+        raise ImproperlyConfigured(f"OPTIONS['ANNOUNCE'] is {stated!r}: give True or False")
+    if stated and not options.get("REPLICA_READ_ONLY", True):
+        raise ImproperlyConfigured(
+            "OPTIONS['ANNOUNCE'] needs all writes on the first server of LOCATION, and "
+            "REPLICA_READ_ONLY is False"
+        )
+    return stated
+
+
 def _is_seconds(value: Any, least: float) -> bool:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_number and 0 < value < inf and value >= least
@@ -141,16 +164,20 @@ class Near:
         )
         self.bus = Bus(prefix, self.copies)
         self._connect: Callable[[], Any] | None = None
+        #: Who in this process wants to hear of what is announced.
+        self.audience = Audience(self.wake)
         self.listener: Any
         if options.channel_layer is None:
             # One, made here: threads may use the alias for the first time together.
-            self.listener = Listener(self.bus, self.copies, options.bound_s, self._connected)
+            self.listener = Listener(
+                *(self.bus, self.copies, options.bound_s), self._connected, self.audience
+            )
         else:
             # channels is imported only where a layer of it is to be used.
             from cacheapp.invalidation.carrier import LayerCarrier
 
             self.listener = self.bus.carrier = LayerCarrier(
-                options.channel_layer, prefix, self.copies, options.bound_s
+                options.channel_layer, prefix, self.copies, options.bound_s, self.audience
             )
 
     def opened(self, client: Any) -> None:
@@ -162,8 +189,12 @@ class Near:
         """Learn that the backend's class makes keys in its own way."""
         self.copies.is_excluded = _excluder(self.options.exclude, "", plain=False)
 
+    def wake(self) -> None:
+        """See that somebody listens."""
+        self.listener.wake()
+
     def _connected(self) -> Any:
-        assert self._connect is not None  # who reads has opened a backend
+        assert self._connect is not None  # who reads or watches has opened a backend
         return self._connect()
 
     def correct(self, names: Sequence[bytes], values: Sequence[bytes | None]) -> None:
@@ -196,7 +227,7 @@ class Near:
         """Begin a fill: its mark, or None where the answer is not to be kept."""
         if not self.copies.is_good:
             if self.options.max_entries:
-                self.listener.wake()
+                self.wake()
             return None
         return self.copies.begin(name)
 
@@ -297,8 +328,8 @@ class NearReader:
 class AnnouncingWriter:
     """A backend's writer: ``store`` sends the value and its announcement."""
 
-    def __init__(self, near: Near, client: Any) -> None:
-        self._bus = near.bus
+    def __init__(self, bus: Bus, client: Any) -> None:
+        self._bus = bus
         self._client = client
 
     def store(self, key: bytes, value: bytes, ttl_ms: int) -> Any:
@@ -309,7 +340,7 @@ class AnnouncingWriter:
 
 def announce_prefix(cache: CacheBackend, prefix: bytes) -> Steps[None]:
     """Steps: say, where writes are announced, that all keys with ``prefix`` may be gone."""
-    if cache.near is not None:
+    if cache.bus is not None:
         yield Write(lambda client: None, prefix_message(prefix))
 
 
@@ -319,9 +350,9 @@ def announced_to(cache: CacheBackend, prefix: str, steps: Steps[Any]) -> Steps[A
     A stream of theirs that is missing has no reader, or one that notices. Nothing of it where a
     Channels layer carries the messages.
     """
-    if cache.near is None or cache.near.bus.carrier is not None:
+    if cache.bus is None or cache.bus.carrier is not None:
         return (yield from steps)
-    other = Bus(prefix, cache.near.copies)
+    other = Bus(prefix, cache.bus.near)
 
     def both(write: Write) -> Write:
         def request(client: Any) -> None:

@@ -71,7 +71,9 @@ class _Write:
     def open(self) -> Course:
         """Put the lease at the key, and learn the versions of the tags."""
         arguments = [self._token, self._lease_ms]
-        yield Ask(run_script(OPEN_WRITE, [self._name], arguments, self._announced()))
+        # Early, since nothing is committed yet.
+        announced = partial(self._cache.write_computed, (self._name,))
+        yield Ask(run_script(OPEN_WRITE, [self._name], arguments, announced))
         if self._tags:
             self._versions = yield Ask(tagging.versions(self._cache, self._tags, self._life_ms()))
 
@@ -90,11 +92,11 @@ class _Write:
             if self._versions:
                 raw = entries.pack_head(0, 0.0, self._versions) + raw
         arguments = [self._token, raw, ttl_ms]
-        steps = run_script(CLOSE_WRITE, [self._name], arguments, self._announced())
+        announced = partial(
+            self._cache.write if stores else self._cache.write_computed, (self._name,)
+        )
+        steps = run_script(CLOSE_WRITE, [self._name], arguments, announced)
         yield Ask(steps, raises=stores)
-
-    def _announced(self) -> Callable[[Any], Any]:
-        return partial(self._cache.write, (self._name,))
 
 
 def write_through(

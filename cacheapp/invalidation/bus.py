@@ -58,9 +58,9 @@ class Write:
         self.message = message
 
     @classmethod
-    def to(cls, names: Sequence[bytes], request: Request) -> Write:
-        """Return the write that changes ``names``."""
-        return cls(request, keys_message(names))
+    def to(cls, names: Sequence[bytes], request: Request, *, early: bool = False) -> Write:
+        """Return the write that changes ``names``; an ``early`` one is for near caches alone."""
+        return cls(request, keys_message(names, early=early))
 
 
 class Recorder(CoreCommands):

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from channels.layers import get_channel_layer
 
+from cacheapp.invalidation.audience import Audience
 from cacheapp.invalidation.listener import BEATS
 from cacheapp.invalidation.protocol import Message, apply, prefix_message
 from cacheapp.invalidation.revived import Revived
@@ -42,11 +43,13 @@ def group_of(prefix: str) -> str:
 class LayerCarrier(Revived):
     """Sends and hears the messages of one alias, in a ``Listener``'s place."""
 
-    def __init__(self, layer: str, prefix: str, near: Any, bound_s: float) -> None:
+    def __init__(
+        self, layer: str, prefix: str, near: Any, bound_s: float, audience: Audience | None = None
+    ) -> None:
         self._layer = layer
         self._group = group_of(prefix)
         self._bound_s = bound_s
-        super().__init__("cacheapp-carrier", near)
+        super().__init__("cacheapp-carrier", near, audience)
 
     def _begin(self) -> None:
         super()._begin()
@@ -83,6 +86,7 @@ class LayerCarrier(Revived):
         await layer.group_add(self._group, channel)
         # What was said before is not known.
         self._near.flush()
+        self.audience.hear(None)
         sending = asyncio.Event()
         sending.set()
         with self._lock:
@@ -105,7 +109,9 @@ class LayerCarrier(Revived):
     async def _hear(self, layer: Any, channel: str) -> None:
         while True:
             heard = await layer.receive(channel)
-            apply([part.encode("latin-1") for part in heard.get("said", ())], self._near)
+            message = [part.encode("latin-1") for part in heard.get("said", ())]
+            apply(message, self._near)
+            self.audience.hear(message)
             if heard.get("from") == channel and heard.get("at"):
                 self._near.renew(heard["at"] + self._bound_s)
 

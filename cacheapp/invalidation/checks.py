@@ -1,34 +1,32 @@
-"""System checks of ``OPTIONS["NEAR_CACHE"]``: what cannot work, what does less than one thinks."""
+"""System checks of NEAR_CACHE and ANNOUNCE: what cannot work, what does less than one thinks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own names
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import autodiscover_modules
 
 from cacheapp import conf
-from cacheapp.cache.near import NearOptions
+from cacheapp.cache.near import NearOptions, announces
+from cacheapp.channels.consumers import InvalidationConsumer
 from cacheapp.checks import nearest, our_aliases, servers_of
 
 _HINT = "See docs/nearcache.md."
 
 
 def check_near_caches(**_: Any) -> list[CheckMessage]:
-    """Check NEAR_CACHE of each alias, and that aliases of the same keys agree about it."""
+    """Check what announces writes, and that aliases of the same keys agree about it."""
     messages: list[CheckMessage] = []
     announcing: dict[tuple[str, str], list[str]] = {}
     silent: dict[tuple[str, str], list[str]] = {}
     for alias, written, options in our_aliases():
-        servers = servers_of(written.get("LOCATION") or "")
-        in_process = all(url.startswith("memory://") for url in servers)
-        keys = (servers[0], str(written.get("KEY_PREFIX", "")))
-        if options.get("NEAR_CACHE") is None:
-            silent.setdefault(keys, []).append(alias)
-            continue
+        keys = (servers_of(written.get("LOCATION") or "")[0], str(written.get("KEY_PREFIX", "")))
         messages += _check_options(alias, options) or _check_outages(alias, options)
-        if in_process:
+        has_near = options.get("NEAR_CACHE") is not None
+        if has_near and _is_in_process(written):
             messages.append(
                 Warning(
                     f"CACHES[{alias!r}] has a NEAR_CACHE before an engine in the same process, "
@@ -37,14 +35,16 @@ def check_near_caches(**_: Any) -> list[CheckMessage]:
                     id="cacheapp.W030",
                 )
             )
-        else:
+        if _is_announcing(written, options):
             announcing.setdefault(keys, []).append(alias)
+        elif not has_near:
+            silent.setdefault(keys, []).append(alias)
     for keys, aliases in announcing.items():
         messages += [
             Warning(
-                f"CACHES[{mute!r}] writes the same keys as CACHES[{aliases[0]!r}] and has no "
-                "NEAR_CACHE, so nobody hears of its writes.",
-                hint="Give it a NEAR_CACHE with max_entries 0, which announces and keeps nothing.",
+                f"CACHES[{mute!r}] writes the same keys as CACHES[{aliases[0]!r}] and announces "
+                "nothing, so nobody hears of its writes.",
+                hint="Set OPTIONS['ANNOUNCE'] to True, which announces and keeps no copies.",
                 id="cacheapp.W031",
             )
             for mute in silent.get(keys, [])
@@ -54,7 +54,7 @@ def check_near_caches(**_: Any) -> list[CheckMessage]:
 
 def _check_outages(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]:
     degrades = conf.django_redis_setting("IGNORE_EXCEPTIONS", False)
-    if not options["NEAR_CACHE"].get("stale_in_outage") or options.get(
+    if not (options.get("NEAR_CACHE") or {}).get("stale_in_outage") or options.get(
         "IGNORE_EXCEPTIONS", degrades
     ):
         return []
@@ -67,19 +67,33 @@ def _check_outages(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]
     ]
 
 
+def _is_in_process(written: Mapping[str, Any]) -> bool:
+    servers = servers_of(written.get("LOCATION") or "")
+    return all(url.startswith("memory://") for url in servers)
+
+
+def _is_announcing(written: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    has_near = options.get("NEAR_CACHE") is not None and not _is_in_process(written)
+    return bool(options.get("ANNOUNCE")) or has_near
+
+
 def _check_options(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]:
-    near = options["NEAR_CACHE"]
-    is_value = isinstance(near, Mapping)
+    messages: list[CheckMessage] = []
     try:
         found = NearOptions.of(options)
     except ImproperlyConfigured as error:
-        number = "cacheapp.E031" if is_value else "cacheapp.E030"
+        number = "cacheapp.E031" if isinstance(options["NEAR_CACHE"], Mapping) else "cacheapp.E030"
         return [Error(f"CACHES[{alias!r}]: {error}", hint=_HINT, id=number)]
+    try:
+        announces(options)
+    except ImproperlyConfigured as error:
+        messages.append(Error(f"CACHES[{alias!r}]: {error}", hint=_HINT, id="cacheapp.E033"))
     layer = None if found is None else found.channel_layer
     layers = conf.channel_layers()
     if layer is None or layer in layers:
-        return []
+        return messages
     return [
+        *messages,
         Error(
             f"CACHES[{alias!r}]: NEAR_CACHE['channel_layer'] is {layer!r}, which CHANNEL_LAYERS "
             "does not have.",
@@ -87,5 +101,33 @@ def _check_options(alias: str, options: Mapping[str, Any]) -> list[CheckMessage]
             if layers
             else "Leave it out: the alias's own server carries the messages.",
             id="cacheapp.E032",
-        )
+        ),
     ]
+
+
+def check_consumers(**_: Any) -> list[CheckMessage]:
+    """Check that the caches which consumers watch announce their writes.
+
+    Knows the consumers in the ``consumers`` modules of the apps, and those that are loaded.
+    """
+    autodiscover_modules("consumers")
+    announcing = {
+        alias for alias, written, options in our_aliases() if _is_announcing(written, options)
+    }
+    return [
+        Error(
+            f"{consumer.__module__}.{consumer.__qualname__} watches CACHES"
+            f"[{consumer.cache_alias!r}], which does not announce its writes.",
+            hint=f"Set OPTIONS['ANNOUNCE'] of CACHES[{consumer.cache_alias!r}] to True, or name "
+            "another alias in cache_alias.",
+            id="cacheapp.E034",
+        )
+        for consumer in _derived(InvalidationConsumer)
+        if consumer.cache_alias not in announcing
+    ]
+
+
+def _derived(kind: type[InvalidationConsumer]) -> Iterator[type[InvalidationConsumer]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _derived(each)

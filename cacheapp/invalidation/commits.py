@@ -79,7 +79,11 @@ def of_write(
         return message, None
     # Of several databases nobody knows which one the write belongs to, so after each commit.
     waiting = [connection for connection in _connections() if connection.in_atomic_block]
-    early = tuple(_EARLY[part] if index % 2 == 0 else part for index, part in enumerate(message))
+    early = tuple(
+        _EARLY.get(part, part) if index % 2 == 0 else part for index, part in enumerate(message)
+    )
+    if early == message:
+        return message, None
 
     def again() -> None:
         for connection in waiting:

@@ -24,6 +24,7 @@ from redis.retry import Retry
 
 from cacheapp.clients.bytelevel import Commands
 from cacheapp.clients.several import transaction_replies
+from cacheapp.invalidation.audience import Audience
 from cacheapp.invalidation.bus import Bus
 from cacheapp.invalidation.protocol import SERIES, Follower, Stamp, sequence_of
 from cacheapp.invalidation.revived import Revived
@@ -46,11 +47,18 @@ Connect = Callable[[], Any]
 class Listener(Revived):
     """Keeps the near cache of one alias. ``connect()`` gives a client with a pool of its own."""
 
-    def __init__(self, bus: Bus, near: Any, bound_s: float, connect: Connect) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        near: Any,
+        bound_s: float,
+        connect: Connect,
+        audience: Audience | None = None,
+    ) -> None:
         self._bus = bus
         self._bound_s = bound_s
         self._connect = connect
-        super().__init__("cacheapp-near-cache", near)
+        super().__init__("cacheapp-near-cache", near, audience)
 
     def _begin(self) -> None:
         super()._begin()
@@ -61,7 +69,12 @@ class Listener(Revived):
 
     def run(self, stopping: threading.Event) -> None:
         """See Revived. It ends within a heartbeat."""
-        follower = Follower(self._near, self._bound_s)
+
+        def hear(message: Sequence[bytes] | None) -> None:
+            if not stopping.is_set():
+                self.audience.hear(message)
+
+        follower = Follower(self._near, self._bound_s, hear)
         pause_s = PAUSE_S[0]
         connection: Any = None
         while not stopping.is_set():

@@ -18,7 +18,7 @@ Left out on purpose: who wrote. A process hears its own messages too, and drops 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -29,7 +29,8 @@ FIRST_MAX: Final = 2**62
 #: Names in one message at most; a write of more keys says that everything changed.
 NAMES_MAX: Final = 10_000
 
-# What a message's fields may be. In capitals: within a transaction that is not committed yet.
+# What a message's fields may be. In capitals it is for near caches alone: within a transaction that
+# is not committed yet, and where what was computed is stored, so that nothing else has changed.
 KEY: Final = b"k"
 PREFIX: Final = b"p"
 KEY_EARLY: Final = b"K"
@@ -80,6 +81,14 @@ class Copies(Protocol):
         """Serve copies until that moment."""
 
 
+#: Takes each message that was heard; None where whatever came before is unknown.
+Hear = Callable[[Sequence[bytes] | None], None]
+
+
+def _unheard(_message: Sequence[bytes] | None) -> None:
+    """Nobody else wants to know."""
+
+
 def apply(message: Sequence[bytes], copies: Copies) -> None:
     """Drop what a message says. An unknown field is somebody newer's, and drops everything."""
     names = []
@@ -117,8 +126,9 @@ class Follower:
     (read what came after ``last``, and say when that was all).
     """
 
-    def __init__(self, copies: Copies, bound_s: float) -> None:
+    def __init__(self, copies: Copies, bound_s: float, hear: Hear = _unheard) -> None:
         self._copies = copies
+        self._hear = hear
         self._bound_s = bound_s
         self._server: Any = None
         self._epoch: bytes | None = None
@@ -161,6 +171,7 @@ class Follower:
         if self.last is None or stamp.epoch != self._epoch or stamp.top < self.last:
             self._copies.flush()
             self._epoch, self.last = stamp.epoch, stamp.top
+            self._hear(None)
         if stamp.top == self.last:
             self._copies.renew(asked_at + self._bound_s)
         else:
@@ -175,6 +186,7 @@ class Follower:
                 return
             if sequence == self.last + 1:
                 apply(message, self._copies)
+                self._hear(message)
                 self.last = sequence
         if self._owed is not None and self.last is not None and self.last >= self._owed[0]:
             self._copies.renew(self._owed[1] + self._bound_s)

@@ -1,7 +1,8 @@
 """The daemon thread that keeps a near cache: started when it is needed, again if it died.
 
 Never at import and never in a process that only writes: the first read that finds no lease starts
-it, and so does the first after its death, whatever it died of. The child of a fork has no thread
+it, and so does the first after its death, whatever it died of. Who watches (``audience``) starts it
+as well, and reads nothing, so with such it starts itself again. The child of a fork has no thread
 and begins with an empty near cache. A change of CACHES (in a test) ends it.
 
 Left out on purpose: what the thread does. See ``listener`` and ``carrier``.
@@ -20,16 +21,19 @@ from typing import Any, Final
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from cacheapp.invalidation.audience import Audience
+
 #: Seconds before a thread that died is replaced.
 REVIVAL_S: Final = 0.5
 
 
 class Revived(ABC):
-    """A thread called ``name`` that runs ``run`` for the near cache ``near``."""
+    """A thread called ``name`` that runs ``run`` for the near cache ``near`` and an audience."""
 
-    def __init__(self, name: str, near: Any) -> None:
+    def __init__(self, name: str, near: Any, audience: Audience | None) -> None:
         self._name = name
         self._near = near
+        self.audience = Audience(self.wake) if audience is None else audience
         self._begin()
         _all.add(self)
 
@@ -57,9 +61,17 @@ class Revived(ABC):
             if not self.is_alive:
                 self._revive_at = monotonic() + REVIVAL_S
                 self._thread = threading.Thread(
-                    target=self.run, args=(self._stopping,), name=self._name, daemon=True
+                    target=self._live, args=(self._stopping,), name=self._name, daemon=True
                 )
                 self._thread.start()
+
+    def _live(self, stopping: threading.Event) -> None:
+        try:
+            self.run(stopping)
+        finally:
+            if len(self.audience) and not stopping.wait(REVIVAL_S):
+                self._thread = None
+                self.wake()
 
     def stop(self) -> None:
         """End the thread, soon. The next read that finds no lease starts another."""
@@ -67,10 +79,12 @@ class Revived(ABC):
             self._stopping.set()
             self._stopping, self._thread, self._revive_at = threading.Event(), None, -inf
         self._near.renew(-inf)
+        self.audience.is_live = False
 
     def forked(self) -> None:
         """Be as new, in the child of a fork."""
         self._near.reset()
+        self.audience.reset()
         self._begin()
 
 

@@ -114,7 +114,7 @@ OTHERS = {
     *("scan", "sscan_page", "storage_key", "storage_keys", "reverse_key", "search_pattern"),
     *("key_shape", "ttl_ms", "get_backend_timeout", "make_key", "make_and_validate_key"),
     *("validate_key", "client", "scan_count", "server_errors", "write", "fetch_many", "token_lock"),
-    *("write_through", "awrite_through"),
+    *("write_through", "awrite_through", "write_computed"),
 }
 
 

@@ -6,7 +6,9 @@ The airports are real ones, few enough that a test can compare every cached valu
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -14,7 +16,8 @@ from pytest_django import Settings
 
 from cacheapp.engine.engine import Engine
 from demo_site import settings as demo_settings
-from demo_site.models import Airport
+from demo_site.models import Airport, AirportRow
+from tests.demo_site.processes import small_table
 
 _numbers = itertools.count(1)
 
@@ -49,14 +52,13 @@ def cache_url(request: pytest.FixtureRequest) -> Iterator[str]:
     Engine.discard(name)
 
 
-@pytest.fixture
-def airports(db: None) -> list[Airport]:
-    """The table: sixteen airports."""
-    rows = []
+def rows() -> list[AirportRow]:
+    """Sixteen airports."""
+    found = []
     for line in AIRPORTS.strip().splitlines():
         icao, iata, name, city, subd, country, elevation, lat, lon = line.split("|")
-        rows.append(
-            Airport(
+        found.append(
+            AirportRow(
                 icao=icao,
                 iata=iata,
                 name=name,
@@ -69,7 +71,30 @@ def airports(db: None) -> list[Airport]:
                 tz="America/New_York" if country == "US" else "Europe/Berlin",
             )
         )
-    return Airport.objects.bulk_create(rows)
+    return found
+
+
+@pytest.fixture
+def airports(db: None) -> list[Airport]:
+    """The table: sixteen airports."""
+    return Airport.objects.bulk_create([Airport(**row) for row in rows()])
+
+
+@pytest.fixture(scope="session")
+def small_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file of the demo with the sixteen, to be copied."""
+    folder = tmp_path_factory.mktemp("small")
+    small_table(folder, rows())
+    return folder / "demo.sqlite3"
+
+
+@pytest.fixture
+def small_folder(small_database: Path, tmp_path: Path) -> Path:
+    """A folder for a demo that has only the sixteen airports, and so starts at once."""
+    folder = tmp_path / "var"
+    folder.mkdir()
+    shutil.copy(small_database, folder)
+    return folder
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIMEOUT_S = 60
@@ -33,6 +36,16 @@ def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[
         timeout=TIMEOUT_S,
         check=False,
     )
+
+
+def small_table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Give the demo in `folder` a table that is not empty, so that it loads no other."""
+    ended = manage("migrate", "--verbosity", "0", env=environment(folder))
+    assert ended.returncode == 0, ended.stderr
+    names = ", ".join(rows[0])
+    places = ", ".join(f":{name}" for name in rows[0])
+    with contextlib.closing(sqlite3.connect(folder / "demo.sqlite3")) as database, database:
+        database.executemany(f"INSERT INTO demo_site_airport ({names}) VALUES ({places})", rows)
 
 
 class Demo:
@@ -68,10 +81,12 @@ def demo(*arguments: str, env: dict[str, str]) -> Iterator[Demo]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         yield Demo(process)
     finally:
         if process.poll() is None:
-            process.kill()
+            # Its workers too, which are in its session and in nobody else's.
+            os.killpg(process.pid, signal.SIGKILL)
             process.communicate()

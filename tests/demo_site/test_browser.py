@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from demo_site.accounts import PASSWORD, USERS
 from tests.demo_site.processes import Demo, demo, environment
+from tests.redis_server import RedisServer
 
 BROWSER = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
@@ -40,9 +43,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Demo]:
+def served(small_folder: Path) -> Iterator[Demo]:
     """The demo, on the engine."""
-    with demo("--port", "0", env=environment(tmp_path / "var")) as running:
+    with demo("--port", "0", env=environment(small_folder)) as running:
         yield running
 
 
@@ -77,7 +80,7 @@ def outcomes(browser: WebDriver) -> list[str]:
 def wait_for_heading(browser: WebDriver, text: str) -> None:
     """Wait until the page with this heading is there, while the one before it goes."""
     between = [NoSuchElementException, StaleElementReferenceException]
-    WebDriverWait(browser, 30, ignored_exceptions=between).until(
+    WebDriverWait(browser, 60, ignored_exceptions=between).until(
         lambda found: text in found.find_element(By.TAG_NAME, "h1").text
     )
 
@@ -107,6 +110,83 @@ def test_miss_hit_edit_miss(served: Demo, browser: WebDriver) -> None:
     assert sheet == "1px"
 
 
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[WebDriver]:
+    """A second browser, of somebody else."""
+    with chromium(tmp_path / "other-profile") as driver:
+        yield driver
+
+
+def edit_name(browser: WebDriver, address: str, name: str) -> None:
+    """Rename the airport, as a visitor does it, and wait for its page."""
+    browser.get(address + "airports/EDDF/edit/")
+    wait_for_heading(browser, "Edit EDDF")
+    field = browser.find_element(By.NAME, "name")
+    field.clear()
+    field.send_keys(name)
+    browser.find_element(By.CSS_SELECTOR, "form.edit button").click()
+    wait_for_heading(browser, name)
+
+
+def wait_until_live(browser: WebDriver, *, but: str = "") -> str:
+    """Wait until the page is told of changes; by which process, which is not `but`."""
+
+    def process(found: WebDriver) -> str | bool:
+        state = found.find_element(By.ID, "live")
+        told_by = state.get_attribute("title") or ""
+        return told_by if state.text == "Live" and told_by != but else False
+
+    return str(WebDriverWait(browser, 60).until(process))
+
+
+def mark(browser: WebDriver) -> None:
+    """Leave something on the page that a reload would take away."""
+    browser.execute_script("window.marked = true")
+
+
+def is_marked(browser: WebDriver) -> bool:
+    """Whether it is still the page that was marked."""
+    return browser.execute_script("return window.marked === true") is True
+
+
+def test_an_edit_shows_in_a_second_browser(
+    served: Demo, browser: WebDriver, other: WebDriver
+) -> None:
+    other.get(served.address + "airports/EDFE/")  # on its list is what is edited
+    wait_until_live(other)
+    mark(other)
+    edit_name(browser, served.address, "Rhein-Main")
+    WebDriverWait(other, 60).until(
+        lambda found: found.find_elements(By.LINK_TEXT, "EDDF Rhein-Main")
+    )
+    assert is_marked(other)
+    assert "Updated" in other.find_element(By.ID, "live").text
+    for each in (browser, other):
+        assert [entry["message"] for entry in each.get_log("browser")] == []
+
+
+@pytest.mark.requires_redis
+def test_an_edit_shows_in_a_second_browser_with_four_workers(
+    redis_server: RedisServer, small_folder: Path, browser: WebDriver, other: WebDriver
+) -> None:
+    arguments = ["--port", "0", "--workers", "4", "--redis", redis_server.url()]
+    with demo(*arguments, env=environment(small_folder)) as served:
+        other.get(served.address + "airports/EDDF/")
+        told_by = wait_until_live(other)
+        mark(other)
+        edit_name(browser, served.address, "Rhein-Main")
+        wait_for_heading(other, "Rhein-Main")
+        for each in (browser, other):
+            assert [entry["message"] for entry in each.get_log("browser")] == []
+
+        # The worker dies, and another has the second browser from then on.
+        os.kill(int(told_by.removeprefix("Process ")), signal.SIGKILL)
+        wait_until_live(other, but=told_by)
+        edit_name(browser, served.address, "Frankfurt")
+        wait_for_heading(other, "Frankfurt")
+        assert is_marked(other)
+
+
 def log_in(browser: WebDriver, address: str) -> None:
     """As the first user, through the page."""
     browser.get(address + "login/")
@@ -116,24 +196,21 @@ def log_in(browser: WebDriver, address: str) -> None:
 
 
 def test_one_browser_ends_the_others_session(
-    served: Demo, browser: WebDriver, tmp_path: Path
+    served: Demo, browser: WebDriver, other: WebDriver
 ) -> None:
     log_in(browser, served.address)
-    with chromium(tmp_path / "other-profile") as other:
-        log_in(other, served.address)
-        assert len(other.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2
-        browser.refresh()
-        browser.find_element(By.CSS_SELECTOR, "td button").click()
-        WebDriverWait(browser, 30).until(
-            lambda found: found.find_elements(By.CSS_SELECTOR, ".message")
-        )
-        other.get(served.address + "sessions/")
-        wait_for_heading(other, "Log in")
-        browser.refresh()
-        assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
-        for _ in range(6):
-            other.get(served.address + "api/airports/EDDF/")
-        wait_for_heading(other, "Too many requests")
+    log_in(other, served.address)
+    assert len(other.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2
+    browser.refresh()
+    browser.find_element(By.CSS_SELECTOR, "td button").click()
+    WebDriverWait(browser, 60).until(lambda found: found.find_elements(By.CSS_SELECTOR, ".message"))
+    other.get(served.address + "sessions/")
+    wait_for_heading(other, "Log in")
+    browser.refresh()
+    assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
+    for _ in range(6):
+        other.get(served.address + "api/airports/EDDF/")
+    wait_for_heading(other, "Too many requests")
     refused = [
         entry for entry in browser.get_log("browser") if "Content Security" in entry["message"]
     ]

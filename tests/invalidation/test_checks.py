@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 
-from cacheapp.invalidation.checks import check_near_caches
+from cacheapp.channels import InvalidationConsumer
+from cacheapp.invalidation.checks import check_consumers, check_near_caches
 from tests.cache.aliases import BACKEND
 
 REDIS = "redis://127.0.0.1:1/0"
@@ -92,3 +94,41 @@ def test_the_layer_that_carries_messages_is_one_of_the_settings(settings: Any) -
     assert "'default'" in str(check_near_caches()[0].hint)
     settings.CHANNEL_LAYERS = {}
     assert reported(settings, default={"OPTIONS": near}) == ["cacheapp.E032"]
+
+
+def test_announcing_without_a_near_cache(settings: Any) -> None:
+    announce = {"OPTIONS": {"ANNOUNCE": True}}
+    assert reported(settings, default=announce) == []
+    assert reported(settings, default=announce, other={}) == ["cacheapp.W031"]
+    near = {"OPTIONS": {"NEAR_CACHE": {}}}
+    assert reported(settings, default=announce, other=near) == []
+    memory = {"LOCATION": "memory://a"}
+    assert reported(settings, default={**announce, **memory}, other=memory) == ["cacheapp.W031"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"ANNOUNCE": 1}, {"ANNOUNCE": True, "REPLICA_READ_ONLY": False}]
+)
+def test_announcements_that_cannot_be(settings: Any, options: dict[str, Any]) -> None:
+    assert reported(settings, default={"OPTIONS": options}) == ["cacheapp.E033"]
+
+
+def test_consumers_of_an_alias_that_does_not_announce(settings: Any) -> None:
+    class Watching(InvalidationConsumer):
+        cache_alias = "watched"
+
+    def complaints(**written: Any) -> list[str]:
+        watched = {"BACKEND": BACKEND, "LOCATION": REDIS, **written}
+        settings.CACHES = {"default": {**settings.CACHES["default"]}, "watched": watched}
+        found = [message for message in check_consumers() if "Watching" in message.msg]
+        assert all(message.hint for message in found)
+        return [str(message.id) for message in found]
+
+    near = {"OPTIONS": {"NEAR_CACHE": {}}}
+    assert complaints() == ["cacheapp.E034"]
+    assert complaints(LOCATION="memory://a", **near) == ["cacheapp.E034"]
+    assert complaints(**near) == []
+    assert complaints(OPTIONS={"ANNOUNCE": True}) == []
+    assert complaints(LOCATION="memory://a", OPTIONS={"ANNOUNCE": True}) == []
+    del Watching
+    gc.collect()
