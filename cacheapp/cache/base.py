@@ -82,9 +82,9 @@ class RedisBackend(RedisCache):
         self._str_tag = -1
         #: The alias's near cache, if it has one, and its announcements, if it makes any.
         self.near: Any = None
+        self.bus: Any = None
         #: The prefixes that the alias declares, if it does.
         self.prefixes: Any = None
-        self.bus: Any = None
         self._client_cls: Any
         self.state: Any
         self.codec: Any
@@ -107,11 +107,10 @@ class RedisBackend(RedisCache):
         self._names = self.state.key_names(head)
         self.codec = self.state.codec
         self._outages = self.state.outages
-        self.near = self.state.near
+        self.near, self.bus = self.state.near, self.state.bus
         if self.near is not None and not self._has_plain_keys:
             self.near.has_own_keys()
         self.prefixes = self.state.prefixes
-        self.bus = None if self.state.source is None else self.state.source.bus
         if self.codec.has_inline_str:
             self._str_tag = STR_TAG
 

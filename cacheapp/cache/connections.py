@@ -205,6 +205,7 @@ class AliasState:
             self.source = self.near = Near(near, *names)
         elif is_announcing:
             self.source = Near(KEEPS_NOTHING, *names)
+        self.bus = None if self.source is None else self.source.bus
         self.clients: list[redis.Redis | None] = []
 
     def runs_in_process(self, servers: list[str]) -> bool:
