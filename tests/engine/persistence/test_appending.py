@@ -475,10 +475,11 @@ needs_redis = pytest.mark.skipif(binary() is None, reason="no redis-server binar
 
 @contextlib.contextmanager
 def real(folder: Path) -> Iterator[Raw]:
-    with RedisServer(dir=str(folder), appendonly="yes") as server:
-        raw = SocketRaw(HOST, server.port)
+    with (
+        RedisServer(dir=str(folder), appendonly="yes") as server,
+        contextlib.closing(SocketRaw(HOST, server.port)) as raw,
+    ):
         yield raw
-        raw.close()
 
 
 @needs_redis

@@ -185,6 +185,5 @@ def test_ours_loads_what_redis_wrote(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def connected(server: RedisServer) -> Iterator[Raw]:
-    raw = SocketRaw(HOST, server.port)
-    yield raw
-    raw.close()
+    with contextlib.closing(SocketRaw(HOST, server.port)) as raw:
+        yield raw
