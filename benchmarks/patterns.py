@@ -19,6 +19,7 @@ from django.test import override_settings
 
 from benchmarks.measure import Case, Timing, acompare, compare
 from benchmarks.report import Row, row
+from benchmarks.server import own_server
 
 PROCESSES, THREADS = 2, 50
 #: Seconds that the value takes to compute: a query worth caching.
@@ -50,6 +51,8 @@ def on_engine(*, quick: bool = False) -> list[Row]:
 def on_redis(url: str, *, quick: bool = False) -> list[Row]:
     """On a real server."""
     ours, peer = (_stampede(url, backend) for backend in (OURS, PEER))
+    with own_server() as port:
+        front = _stampede(f"redis://127.0.0.1:{port}/0", OURS)
     cache, other = caches["redis"], caches["django"]
 
     def missing(target: Any) -> Case:
@@ -70,6 +73,7 @@ def on_redis(url: str, *, quick: bool = False) -> list[Row]:
             float(ours),
             1.0,
         ),
+        Row("the same over our TCP front", f"{front}", "none", float(front), 1.0),
         row("delete and get_or_set of it, real Redis", *timings.values(), None),
     ]
 

@@ -17,10 +17,16 @@ from typing import Any
 import django
 from django.conf import settings
 
+PATIENCE_S = 120
+
 
 def main(url: str, threads: int, *, native: bool = False) -> None:
     """Miss the key together with the other processes, in threads or in tasks."""
-    cache_settings = {"BACKEND": "cacheapp.cache.CacheBackend", "LOCATION": url}
+    cache_settings = {
+        "BACKEND": "cacheapp.cache.CacheBackend",
+        "LOCATION": url,
+        "OPTIONS": {"SOCKET_TIMEOUT": 2 * PATIENCE_S},
+    }
     settings.configure(SECRET_KEY="x" * 50, CACHES={"default": cache_settings})
     django.setup()
     from django.core.cache import cache
@@ -43,7 +49,7 @@ def main(url: str, threads: int, *, native: bool = False) -> None:
 
     client.ping()
     client.lpush("ready", 1)
-    client.blpop("go", timeout=20)
+    client.blpop("go", timeout=PATIENCE_S)
     if native:
         values = asyncio.run(tasks())
     else:

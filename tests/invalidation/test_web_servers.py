@@ -1,20 +1,23 @@
-"""Near caches in the workers of gunicorn and uvicorn: each keeps copies, and a write ends them."""
+"""Workers of gunicorn and uvicorn: copies that a write ends, and one killed while it computes."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.redis_server import HOST, RedisServer, free_port
 
@@ -42,9 +45,9 @@ class Site:
     def __init__(self, port: int) -> None:
         self._url = f"http://{HOST}:{port}/"
 
-    def ask(self, query: str = "") -> dict[str, Any]:
+    def ask(self, query: str = "", path: str = "") -> dict[str, Any]:
         """One request on a connection of its own."""
-        with urllib.request.urlopen(f"{self._url}?{query}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self._url}{path}?{query}", timeout=PATIENCE_S) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -97,3 +100,26 @@ def test_a_write_is_seen_by_every_worker(site: Site) -> None:
         assert writer["value"] == number
         # Far sooner than the copies' deadlines: this is the listeners' work.
         site.until(lambda _, number=number: {site.ask()["value"] for _ in range(20)} == {number})
+
+
+@pytest.mark.parametrize(
+    ("site", "path"),
+    [("gunicorn sync", "slow"), ("gunicorn gthread", "slow"), ("uvicorn", "aslow")],
+    indirect=["site"],
+)
+def test_a_worker_killed_in_a_computation_is_followed_by_another(
+    site: Site, path: str, redis_server: RedisServer
+) -> None:
+    client = redis.Redis.from_url(redis_server.url(), socket_timeout=None)
+    with ThreadPoolExecutor(1) as pool:
+        doomed = pool.submit(site.ask, "lease=1", path)
+        _, pid = client.blpop(["computing"], timeout=PATIENCE_S)
+        os.kill(int(pid), signal.SIGKILL)
+        assert doomed.exception(PATIENCE_S) is not None
+        heir = pool.submit(site.ask, "lease=60", path)
+        _, other = client.blpop(["computing"], timeout=PATIENCE_S)
+        client.rpush("go", 1)
+        assert heir.result(PATIENCE_S)["value"] == int(other) != int(pid)
+    assert site.ask("lease=60", path)["value"] == int(other)
+    assert client.llen("computing") == 0
+    client.close()

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from typing import Any
 
 import django
@@ -43,6 +45,36 @@ def view(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"pid": os.getpid(), "value": cache.get("key"), "near": held})
 
 
-urlpatterns = [path("", view)]
+def compute() -> int:
+    """Say who is at work, and go on when told so."""
+    client: Any = cache.client.get_client()  # type: ignore[attr-defined]
+    client.rpush("computing", os.getpid())
+    pause = threading.Event()
+    while not client.lpop("go"):
+        pause.wait(0.01)
+    return os.getpid()
+
+
+def limits(request: HttpRequest) -> dict[str, float]:
+    """For how long `?lease=` lets others wait, should this process die."""
+    return {"lease": float(request.GET["lease"]), "wait": 60}
+
+
+def slow(request: HttpRequest) -> JsonResponse:
+    """A value that takes as long as the test wants."""
+    return JsonResponse({"value": cache.get_or_set("slow", compute, 60, **limits(request))})
+
+
+async def aslow(request: HttpRequest) -> JsonResponse:
+    """The same natively."""
+
+    async def acompute() -> int:
+        return await asyncio.to_thread(compute)
+
+    found = await cache.aget_or_set("slow", acompute, 60, **limits(request))
+    return JsonResponse({"value": found})
+
+
+urlpatterns = [path("", view), path("slow", slow), path("aslow", aslow)]
 application = get_wsgi_application()
 asgi = get_asgi_application()
