@@ -109,8 +109,7 @@ class Following:
             engine.functions.flush()
             engine.tracking.flushed()
             snapshot.load(engine, taken, merge=False, due_too=True)
-            if engine.saving.log.on:
-                engine.saving.log.rewrite()
+            engine.saving.replaced()
         finally:
             self.applying = False
             engine.epoch += 1

@@ -260,6 +260,17 @@ class Log:
         self._behind = old
         saving.in_background(KIND, self._path(name), self._sync_behind)
 
+    def begin_anew(self) -> None:
+        """Rewrite it since what is on the disk is of other data, which counts until that is done.
+
+        What comes meanwhile must not be added to it.
+        """
+        self._damaged = True
+        try:
+            self.rewrite()
+        except OSError as error:
+            self._failed(error)
+
     def _sync_behind(self) -> None:
         """Wait for the former file, which counts until the base is there, and close it."""
         with self._syncing:

@@ -282,6 +282,12 @@ class Saving:
         if not self.loading:
             self.dump.flushed()
 
+    def replaced(self) -> None:
+        """All keys came from elsewhere at once, as a replica's do: no file is of them."""
+        self.call_off()
+        if self.log.on:
+            self.log.begin_anew()
+
     # The end
 
     def end(self, *, save: bool | None = None) -> bool:

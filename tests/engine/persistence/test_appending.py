@@ -18,6 +18,9 @@ import pytest
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError, ConfigError
+from cacheapp.engine.following import Following
+from cacheapp.engine.persistence.rdb import pieces
+from cacheapp.engine.persistence.snapshot import taken
 from tests.engine.persistence.filling import fill
 from tests.engine.persistence.test_saving import (
     WAIT_S,
@@ -145,6 +148,37 @@ def test_a_rewrite(made: Callable[..., Engine], tmp_path: Path, files: FaultyLog
     run("INCR", "counter")
     crashed(engine)
     assert runner(made())("GET", "counter") == b"102"
+
+
+def test_a_copy_of_a_master_is_not_mixed_with_what_was_there(
+    made: Callable[..., Engine], files: FaultyLog, clock: ManualClock
+) -> None:
+    master = Engine(clock=clock)
+    runner(master)("SET", "of the master", 1)
+    copy = b"".join(pieces(taken(master), master.config, clock.time()))
+
+    def follow_once(engine: Engine) -> None:
+        with engine.lock:
+            Following(engine, "its host", 1).load(copy, "0" * 40, 0)
+
+    engine = made()
+    run = runner(engine)
+    run("SET", "of old", 1)
+    files.may_write.clear()
+    files.begun.clear()
+    follow_once(engine)
+    run("SET", "later", 1)
+    assert files.begun.wait(WAIT_S)
+    crashed(engine)
+    files.may_write.set()
+    engine = made()
+    # Whole, if old.
+    assert runner(engine)("KEYS", "*") == [b"of old"]
+    follow_once(engine)
+    runner(engine)("SET", "later", 1)
+    ended(engine)
+    crashed(engine)
+    assert sorted(runner(made())("KEYS", "*")) == [b"later", b"of the master"]
 
 
 def test_what_a_crash_left_of_a_rewrite_is_removed(
