@@ -1,10 +1,10 @@
 """The engine as a master: who follows it, how far, and the bytes that all of them get.
 
 A replica is a client with a socket that has sent SYNC or PSYNC. It is answered with a copy of
-everything (`Replicas.copied`), made at once and under the lock: a process with threads cannot
-fork, so a large keyspace keeps others waiting meanwhile. From then on it gets the effects (see
-`propagation`) in RESP, with a SELECT where the database changes and a PING now and then. What was
-sent last is kept in the backlog, so that a replica whose connection broke can go on from there.
+everything (`Replicas.copied`), made in the background; what happens meanwhile is held for it. From
+then on it gets the effects (see `propagation`) in RESP, with a SELECT where the database changes
+and a PING now and then. What was sent last is kept in the backlog, so that a replica whose
+connection broke can go on from there.
 
 While nobody follows and there is no backlog any more, the engine tells of nothing. A replica can
 have replicas too (see `following`). Left out on purpose: sending without a copy in memory.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cacheapp.engine import propagation
-from cacheapp.engine.persistence import rdb, snapshot
+from cacheapp.engine.persistence import copying
 from cacheapp.engine.replies import BLOCKED, Raw, Reply
 
 if TYPE_CHECKING:
@@ -31,7 +31,17 @@ _BACKLOG_FACTOR = 2
 class Replica:
     """What is known of one who follows, or has said that it is going to."""
 
-    __slots__ = ("address", "connected", "heard", "is_online", "offset", "payload_bytes", "port")
+    __slots__ = (
+        "address",
+        "connected",
+        "heard",
+        "held",
+        "held_bytes",
+        "is_online",
+        "offset",
+        "payload_bytes",
+        "port",
+    )
 
     def __init__(self) -> None:
         self.is_online = False
@@ -44,6 +54,9 @@ class Replica:
         self.connected = 0.0
         # How long the copy was, which does not count as unread output.
         self.payload_bytes = 0
+        # What is to follow the copy, as long as that is being made; else None.
+        self.held: list[bytes] | None = None
+        self.held_bytes = 0
 
 
 def packed(args: list[bytes]) -> bytes:
@@ -95,7 +108,22 @@ class Replicas:
         if len(self.backlog) > size * _BACKLOG_FACTOR:
             del self.backlog[:-size]
         for session in self.online():
-            session.deliver(Raw(data))
+            replica = self.by_session[session]
+            if replica.held is None:
+                session.deliver(Raw(data))
+            else:
+                self._hold(session, replica, data)
+
+    def _hold(self, session: Session, replica: Replica, data: bytes) -> None:
+        """Keep `data` until the copy before it is there; too much, and the replica has to go."""
+        assert replica.held is not None
+        replica.held.append(data)
+        replica.held_bytes += len(data)
+        limit: int = self._engine.config["client-output-buffer-limit"]["slave"][0]
+        if 0 < limit < replica.held_bytes:
+            replica.is_online = False
+            replica.held.clear()
+            session.kill(None)
 
     # Replicas
 
@@ -109,22 +137,36 @@ class Replicas:
             session.replica = self.by_session[session] = Replica()
         return session.replica
 
-    def copied(self, session: Session, *, names_itself: bool) -> Raw:
-        """Everything, for `session`, who follows from now on; as PSYNC answers if it asked so."""
+    def copied(self, session: Session, *, names_itself: bool) -> Reply:
+        """Have everything sent to `session`, who follows from now on; as PSYNC does if it asked so.
+
+        Until then it is BLOCKED.
+        """
         engine = self._engine
         if not self.is_active:
             self.is_active = True
             self._pinged = engine.now
             propagation.listen(engine, self)
         self._selected = -1
-        copy = b"".join(rdb.pieces(snapshot.taken(engine), engine.config, engine.now))
-        head = b"$%d\r\n" % len(copy)
         if names_itself:
             name = engine.replication_id.encode()
-            head = b"+FULLRESYNC %b %d\r\n" % (name, self.offset) + head
+            session.deliver(Raw(b"+FULLRESYNC %b %d\r\n" % (name, self.offset)))
         engine.stats.full_syncs += 1
-        self._follow(session).payload_bytes = len(copy)
-        return Raw(head + copy)
+        replica = self._follow(session)
+        replica.held, replica.held_bytes = [], 0
+        copying.begin(engine, lambda copy: self._send(session, replica, copy))
+        return BLOCKED
+
+    def _send(self, session: Session, replica: Replica, copy: bytes | None) -> None:
+        """Send a copy, and what came after it, unless the replica is gone."""
+        held, replica.held = replica.held or [], None
+        if session.replica is not replica or not replica.is_online:
+            return
+        if copy is None:
+            session.kill(None)
+            return
+        replica.payload_bytes = len(copy)
+        session.deliver(Raw(b"".join((b"$%d\r\n" % len(copy), copy, *held))))
 
     def resumed(self, session: Session, replication_id: bytes, offset: int) -> Raw | None:
         """What `session` has missed from `offset` on; None where that is not known any more."""

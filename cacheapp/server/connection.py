@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -66,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         "_buffer",
         "_ended",
         "_flushing",
+        "_foreign",
         "_getters",
         "_loop",
         "_out",
@@ -104,6 +106,8 @@ class Connection(asyncio.BufferedProtocol):
         self._ready = _NO_COMMANDS
         self._out: list[bytes] = []
         self._out_bytes = 0
+        # What other threads have delivered, until the loop takes it.
+        self._foreign: deque[Reply] = deque()
         self._soft_since = 0.0
         self._blocked = False
         # The client does not read its replies.
@@ -378,11 +382,19 @@ class Connection(asyncio.BufferedProtocol):
     def deliver(self, reply: Reply) -> None:
         """Take what the engine says out of turn. From any thread, under the engine's lock."""
         if threading.get_ident() == self._thread:
+            if self._foreign:
+                # What others have said before goes first.
+                self._take_foreign()
             self._delivered(reply)
         else:
+            self._foreign.append(reply)
             # A RuntimeError says that the loop is closed; the publisher cannot help it.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._delivered, reply)
+                self._loop.call_soon_threadsafe(self._take_foreign)
+
+    def _take_foreign(self) -> None:
+        while self._foreign:
+            self._delivered(self._foreign.popleft())
 
     def _delivered(self, reply: Reply) -> None:
         if self._writes_end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
+from cacheapp.engine.persistence import copying
+from cacheapp.engine.persistence.rdb import pieces
+from cacheapp.engine.replicas import packed
 from tests.differential.effects import Attached
 from tests.differential.wire import Wire
 from tests.redis_server import HOST, MISSING, RedisServer, binary
-from tests.server.running import RunningServer
+from tests.server.running import TIMEOUT_S, RunningServer
 
 TURNS_MAX = 300
 WAIT = [b"WAIT", b"1", b"5000"]
@@ -118,6 +122,76 @@ def test_what_another_thread_changes_is_sent_too(
     session = running.engine.connect(lambda _reply: None)
     running.engine.execute(session, [b"SET", b"a", b"1"])
     assert [attached.read(), attached.read()] == [[b"SELECT", b"0"], [b"SET", b"a", b"1"]]
+
+
+def test_effects_of_several_threads_keep_their_order(
+    running: RunningServer, attached: Attached
+) -> None:
+    engine = running.engine
+
+    def both() -> None:
+        session = engine.connect(lambda _reply: None)
+        first = [b"SET", b"a", b"of another thread"]
+        other = threading.Thread(target=engine.execute, args=(session, first))
+        other.start()
+        other.join()
+        engine.execute(session, [b"SET", b"a", b"of the loop"])
+
+    running.in_loop(both)
+    received = [attached.read() for _ in range(3)]
+    assert [args[-1] for args in received] == [b"0", b"of another thread", b"of the loop"]
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Set it, and copies for replicas that are being made are made."""
+    found = threading.Event()
+
+    def held_back(*arguments: Any, **options: Any) -> Iterator[bytes]:
+        assert found.wait(TIMEOUT_S)
+        return pieces(*arguments, **options)
+
+    monkeypatch.setattr(copying, "pieces", held_back)
+    yield found
+    found.set()
+
+
+def test_nobody_waits_for_a_copy_and_what_happens_meanwhile_comes_after_it(
+    running: RunningServer, master: Wire, gate: threading.Event
+) -> None:
+    ask(master, "SET before 1")
+    with running.connect() as peer:
+        peer.send(b"PSYNC ? -1\r\nGET a\r\n")
+        peer.receive(len("+FULLRESYNC \r\n") + 40 + 2)
+        for line in ("SET during 1", "SELECT 1", "SET more 1"):
+            assert ask(master, line) == b"OK"
+        gate.set()
+        assert peer.receive(1) == b"$"
+        size = b""
+        while not size.endswith(b"\r\n"):
+            size += peer.receive(1)
+        copy = peer.receive(int(size))
+        assert (b"before" in copy, b"during" in copy) == (True, False)
+        wanted = packed([b"SELECT", b"0"]) + packed([b"SET", b"during", b"1"])
+        wanted += packed([b"SELECT", b"1"]) + packed([b"SET", b"more", b"1"])
+        assert peer.receive(len(wanted)) == wanted
+        assert peer.receive(8) == b"-ERR Rep"
+
+
+def test_what_is_held_for_a_replica_is_bounded(gate: threading.Event) -> None:
+    with RunningServer(client_output_buffer_limit="slave 1mb 0 0") as server:
+        master = Wire(HOST, server.port)
+        with server.connect() as peer:
+            peer.send(b"SYNC\r\n")
+            for _ in range(TURNS_MAX):
+                if facts(master, "replication")["connected_slaves"] == "1":
+                    break
+            for _ in range(12):
+                master.execute([b"SET", b"a", b"x" * 100_000])
+            assert facts(master, "replication")["connected_slaves"] == "0"
+            gate.set()
+            assert peer.rest() == b""
+        master.close()
 
 
 def test_wait_counts_who_has_confirmed(master: Wire, attached: Attached) -> None:

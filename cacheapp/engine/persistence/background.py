@@ -67,7 +67,7 @@ class Background:
             snapshot = taken(engine)
 
             def write() -> None:
-                rested = pieces(snapshot, config, now, base=base, rest=_rest)
+                rested = pieces(snapshot, config, now, base=base, rest=rest)
                 files.replace(path, _while_true(lambda: not self.cancelled, rested))
 
         def run() -> None:
@@ -102,5 +102,6 @@ def _while_true(condition: Callable[[], bool], content: Iterator[bytes]) -> Iter
         yield piece
 
 
-def _rest() -> None:
+def rest() -> None:
+    """Let others have the interpreter."""
     threading.Event().wait(_REST_SECONDS)

@@ -50,8 +50,11 @@ def is_safe(engine: Engine) -> bool:
     )
 
 
-def begun(work: Work) -> Child | None:
-    """A child that does `work`; None where there cannot be another process."""
+def begun(work: Work, keep: int | None = None) -> Child | None:
+    """A child that does `work`, with the file `keep` of those of the parent.
+
+    None where there cannot be another process.
+    """
     parent = os.getpid()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
@@ -60,7 +63,7 @@ def begun(work: Work) -> Child | None:
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if not pid:
-            _do(work, parent)
+            _do(work, parent, keep)
     except OSError:
         return None
     finally:
@@ -68,7 +71,7 @@ def begun(work: Work) -> Child | None:
     return Child(pid)
 
 
-def _do(work: Work, parent: int) -> NoReturn:
+def _do(work: Work, parent: int, keep: int | None) -> NoReturn:
     code = _BROKEN
     try:
         # Else a signal to this process would wake the parent's loop, as if it were for that.
@@ -76,14 +79,23 @@ def _do(work: Work, parent: int) -> NoReturn:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         gc.disable()
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        os.closerange(_FIRST_FILE, files if 0 < files < _FILES_MAX else _FILES_MAX)
+        _close_all_but(keep)
         work(lambda: os.getppid() == parent)
         code = 0
     except OSError as error:
         code = error.errno if error.errno and 0 < error.errno < _BROKEN else _BROKEN
     finally:
         os._exit(code)
+
+
+def _close_all_but(keep: int | None) -> None:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    end = files if 0 < files < _FILES_MAX else _FILES_MAX
+    if keep is None:
+        os.closerange(_FIRST_FILE, end)
+    else:
+        os.closerange(_FIRST_FILE, keep)
+        os.closerange(keep + 1, end)
 
 
 class Child:

@@ -14,7 +14,8 @@ import pytest
 
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
-from cacheapp.engine.persistence import child
+from cacheapp.engine.persistence import child, copying
+from cacheapp.engine.persistence.rdb import parsed
 from tests.engine.persistence.test_saving import WAIT_S, FaultyFiles, ended, persistence, runner
 
 pytestmark = [
@@ -128,6 +129,34 @@ def test_a_log_is_rewritten_by_one(
     engine.close()
     engine = Engine(options, clock=clock)
     assert sorted(runner(engine)("KEYS", "*")) == [b"k", b"later"]
+    engine.close()
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_copy_for_a_replica(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, *, refuses: bool
+) -> None:
+    def refused() -> int:
+        raise OSError(errno.EAGAIN, "")
+
+    if refuses:
+        monkeypatch.setattr(os, "fork", refused)
+    run = runner(engine)
+    run("SET", "k", "x" * 100_000)
+    found: list[bytes | None] = []
+    done = threading.Event()
+
+    def take(copy: bytes | None) -> None:
+        found.append(copy)
+        done.set()
+
+    with engine.lock:
+        copying.begin(engine, take)
+        run("SET", "later", 1)
+    assert done.wait(WAIT_S)
+    assert found[0] is not None
+    snapshot = parsed(found[0], engine.config, engine.now)
+    assert [part.keys for part in snapshot.parts] == [[b"k"]]
     engine.close()
 
 

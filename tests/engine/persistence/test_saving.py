@@ -142,7 +142,7 @@ def test_flushall_calls_a_save_off(
         may_go_on.set()
         cancel(work)
 
-    monkeypatch.setattr(background, "_rest", lambda: may_go_on.wait(WAIT_S) and None)
+    monkeypatch.setattr(background, "rest", lambda: may_go_on.wait(WAIT_S) and None)
     monkeypatch.setattr(Background, "cancel", cancelled)
     run("BGSAVE")
     run("FLUSHALL")
