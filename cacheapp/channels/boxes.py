@@ -71,12 +71,9 @@ class Boxes:
     # Looking
 
     def names(self) -> list[str]:
-        """Return the channels that have messages."""
-        now = monotonic()
+        """Return the channels that have messages, expired ones that were not swept yet included."""
         with self.lock:
-            return [
-                name for name, box in self._boxes.items() if box.items and box.items[-1][0] > now
-            ]
+            return [name for name, box in self._boxes.items() if box.items]
 
     def waiting(self) -> list[Box]:
         """Return the boxes that somebody waits at."""
@@ -102,7 +99,7 @@ class Boxes:
 
     def _new_box(self, name: str, now: float) -> Box:
         """Make a box for a message; a process that only sends clears away here."""
-        if now >= self._sweep_at or len(self._boxes) > self._sweep_size:
+        if len(self._boxes) > self._sweep_size:
             self._sweep(now, None)
         box = self._boxes[name] = Box(name)
         return box

@@ -245,7 +245,7 @@ class ChannelLayer(BaseChannelLayer):
 
     @property
     def channels(self) -> list[str]:
-        """The channels that have messages in this process."""
+        """The channels that have messages in this process; a receive drops the expired ones."""
         return self._hub.boxes.names()
 
     async def flush(self) -> None:

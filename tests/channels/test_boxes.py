@@ -84,11 +84,28 @@ async def test_what_expired() -> None:
     boxes = Boxes(0.0)
     assert boxes.put("a", b"0", 1, fine)
     assert boxes.put("a", b"1", 1, fine)
-    assert boxes.names() == []
     assert boxes.put_all([("b", 1)], b"x") == 0
+    assert boxes.names() == ["a"]
     boxes.sweep()
+    assert boxes.names() == []
     boxes.sweep()
     assert len(boxes) == 0
+
+
+async def test_a_process_that_only_sends_keeps_no_expired_messages() -> None:
+    boxes = Boxes(0.0)
+    for number in range(3 * BOXES_BEFORE_SWEEP):
+        boxes.put(f"c{number}", b"x", 1, fine)
+        assert len(boxes) <= BOXES_BEFORE_SWEEP + 2
+
+
+async def test_any_receive_drops_what_expired_in_all_boxes() -> None:
+    boxes = Boxes(0.05)
+    boxes.put_all([("a", 1)], b"x", 0.05 - 1e-9)
+    boxes.put("b", b"y", 1, fine)
+    assert sorted(boxes.names()) == ["a", "b"]
+    assert await boxes.receive("b") == b"y"
+    assert boxes.names() == []
 
 
 async def test_names_that_are_used_once_leave_nothing() -> None:
