@@ -130,6 +130,8 @@ class Audience:
 
     async def settle(self, watch: Watch, seconds: float) -> None:
         """Wait until changes are heard of; after ``seconds`` everything will be told as changed."""
+        if watch.settled.is_set():
+            return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(watch.settled.wait(), seconds)
         with self._lock:

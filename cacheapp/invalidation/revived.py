@@ -30,7 +30,7 @@ REVIVAL_S: Final = 0.5
 class Revived(ABC):
     """A thread called ``name`` that runs ``run`` for the near cache ``near`` and an audience."""
 
-    def __init__(self, name: str, near: Any, audience: Audience | None) -> None:
+    def __init__(self, name: str, near: Any, audience: Audience | None = None) -> None:
         self._name = name
         self._near = near
         self.audience = Audience(self.wake) if audience is None else audience

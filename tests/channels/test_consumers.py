@@ -15,7 +15,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.core.exceptions import ImproperlyConfigured
 
-from cacheapp.channels import InvalidationConsumer
+from cacheapp.channels import InvalidationConsumer, consumers
 from cacheapp.channels.consumers import audience_of
 from cacheapp.engine.engine import Engine
 from cacheapp.invalidation.protocol import keys_message
@@ -204,3 +204,38 @@ async def test_ten_thousand_connections_leave_nothing(cache: Any) -> None:
     # Other threads of the process may hold a few; a leak would be ten thousands.
     assert await visit(10_000) - before < 5_000
     assert audience.is_empty
+
+
+async def test_who_watches_a_server_that_is_away_hears_of_everything_when_it_is_there(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Patient(InvalidationConsumer, AsyncJsonWebsocketConsumer):
+        watched_keys = ("a",)
+
+        async def invalidated(self, event: dict[str, Any]) -> None:
+            await self.send_json(event["everything"])
+
+    monkeypatch.setattr(consumers, "SETTLE_S", 0.05)
+    maker(settings)("redis://127.0.0.1:1/0", options={"ANNOUNCE": True})
+    async with Visitor(Patient) as visitor:
+        audience_of("default").hear(None)  # as the listener does, once it has an answer
+        assert await visitor.reads() is True
+
+
+async def test_events_are_apart(cache: Any) -> None:
+    """The first is told at once, what comes soon after it together."""
+
+    class Calm(Teller):
+        coalesce_seconds = 0.3
+
+        async def invalidated(self, event: dict[str, Any]) -> None:
+            await self.send_json(asyncio.get_running_loop().time())
+
+    async with Visitor(Calm) as visitor:
+        await cache.aset("a", 1)
+        first = await visitor.reads()
+        for number in range(50):
+            await cache.aset("a", number)
+        second = await visitor.reads()
+        assert second - first >= 0.29
+        assert visitor.output_queue.empty()

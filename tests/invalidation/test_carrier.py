@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 
 from cacheapp.cache.nearcache import NearCache
 from cacheapp.cache.steps import drive
+from cacheapp.invalidation.audience import Watch
 from cacheapp.invalidation.bus import Bus, Write
 from cacheapp.invalidation.carrier import WAITING_MAX, LayerCarrier, group_of
 from cacheapp.invalidation.protocol import keys_message
@@ -74,6 +76,23 @@ def test_a_message_drops_copies(carrier: LayerCarrier) -> None:
     put(near, b"p:1:b")
     carrier.send(keys_message([b"p:1:\xff"]))
     until(lambda: list(near.copies) == [b"p:1:b"])
+
+
+async def test_who_watches_hears_of_it_and_of_what_may_be_missing(
+    carrier: LayerCarrier, layer: Lossy
+) -> None:
+    watch = Watch()
+    carrier.audience.add(watch, [b"p:1:\xff"], [])
+    carrier.send(keys_message([b"p:1:b"]))
+    carrier.send(keys_message([b"p:1:\xff"], early=True))
+    carrier.send(keys_message([b"p:1:\xff"]))
+    await asyncio.wait_for(watch.rung.wait(), 30)
+    assert list(carrier.audience.take(watch).names) == [b"p:1:\xff"]
+    layer.fails = True
+    until(lambda: not carrier._near.is_good)
+    layer.fails = False
+    await asyncio.wait_for(watch.rung.wait(), 30)
+    assert carrier.audience.take(watch).everything
 
 
 def test_a_dead_link_ends_the_lease_and_a_live_one_brings_it_back(

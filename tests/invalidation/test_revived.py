@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from math import inf
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from cacheapp.invalidation import revived
+from cacheapp.invalidation.audience import Watch
 from cacheapp.invalidation.revived import REVIVAL_S, Revived
 
 
@@ -105,3 +107,37 @@ def test_the_child_of_a_fork_begins_anew(now: list[float]) -> None:
     thread.dies.set()
     thread.ended()
     first.join(10)
+
+
+async def test_with_somebody_who_watches_it_starts_itself_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(revived, "REVIVAL_S", 0.0)
+    thread = Waiting(Near())
+    thread.audience.add(Watch(), [b"a"], [])
+    first: Any = thread._thread
+    assert first is not None
+    thread.dies.set()
+    first.join(10)
+    # What lives on dies at once as well, again and again.
+    pause = threading.Event()
+    for _ in range(10_000):
+        if thread.runs >= 3:
+            break
+        pause.wait(0.001)
+    thread.stop()
+    assert thread.runs >= 3
+
+
+def test_a_stop_and_a_fork_leave_an_audience_that_knows_nothing(now: list[float]) -> None:
+    thread = Waiting(Near())
+    thread.audience.hear(None)
+    thread.stop()
+    assert not thread.audience.is_live
+
+    async def begin() -> None:
+        thread.audience.add(Watch(), [b"a"], [])
+
+    asyncio.run(begin())
+    thread.forked()
+    assert thread.audience.is_empty
