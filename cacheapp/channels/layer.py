@@ -25,6 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from cacheapp.channels.groups import OnGap, OnMessage, Subscription, group_command
 from cacheapp.channels.hub import ProcessHub
+from cacheapp.channels.invalidations import GROUP, Relay
 from cacheapp.channels.links import Link
 from cacheapp.channels.messages import Codec, is_flat, message_of, packed
 from cacheapp.channels.names import Keys, channel_name, new_process
@@ -103,6 +104,8 @@ class ChannelLayer(BaseChannelLayer):
             self._local.processes[self.client_prefix] = self
         # Looked up once: they are on the way of every message.
         self._put, self._take = self._hub.boxes.put, self._hub.boxes.take
+        #: The groups of this layer that hear of invalidations.
+        self._relays: dict[str, Relay] = {}
 
     def reset_after_fork(self) -> None:
         """In a child: become a layer of its own, whose channels are new ones."""
@@ -182,22 +185,50 @@ class ChannelLayer(BaseChannelLayer):
         """Make a channel a member of a group; again, it stays for ``group_expiry`` from now."""
         self._check_names(group, channel)
         capacity = self.get_capacity(channel)
-        await self._ado("group_add", group, channel, capacity, self.group_expiry)
+        if group.startswith(GROUP):
+            await self._relay(group).ready()
+            self._relay(group).add(channel, capacity, self.group_expiry)
+        else:
+            await self._ado("group_add", group, channel, capacity, self.group_expiry)
 
     def group_add_sync(self, group: str, channel: str) -> None:
         """See ``group_add``; needs no event loop."""
         self._check_names(group, channel)
-        self._do("group_add", group, channel, self.get_capacity(channel), self.group_expiry)
+        capacity = self.get_capacity(channel)
+        if group.startswith(GROUP):
+            self._relay(group).add(channel, capacity, self.group_expiry)
+        else:
+            self._do("group_add", group, channel, capacity, self.group_expiry)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """End a membership; does nothing where there is none."""
         self._check_names(group, channel)
-        await self._ado("group_discard", group, channel)
+        if group in self._relays:
+            self._relays[group].discard(channel)
+        else:
+            await self._ado("group_discard", group, channel)
 
     def group_discard_sync(self, group: str, channel: str) -> None:
         """See ``group_discard``; needs no event loop."""
         self._check_names(group, channel)
-        self._do("group_discard", group, channel)
+        if group in self._relays:
+            self._relays[group].discard(channel)
+        else:
+            self._do("group_discard", group, channel)
+
+    def _relay(self, group: str) -> Relay:
+        """Return what tells a group of invalidations; see ``invalidations``."""
+        found = self._relays.get(group)
+        if found is None:
+            found = self._relays[group] = Relay(self, group)
+        return found
+
+    def put(self, channel: str, body: Any, capacity: int) -> bool:
+        """Put a message, as ``messages.local_body`` makes it, into a channel of this process.
+
+        Returns False where ``capacity`` messages wait there already.
+        """
+        return self._put(channel, body, capacity, self.require_valid_channel_name)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send a message to all members; those that are over capacity go without it."""
@@ -250,6 +281,8 @@ class ChannelLayer(BaseChannelLayer):
 
     async def flush(self) -> None:
         """Delete all messages and groups, here, on the server, and in its other processes."""
+        for relay in self._relays.values():
+            relay.end()
         await self._ado("flush")
 
     async def close(self) -> None:

@@ -15,12 +15,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cacheapp.invalidation.protocol import HELLO, KEY, KEY_EARLY, PREFIX, PREFIX_EARLY, Message
+from cacheapp.invalidation.protocol import (
+    HELLO,
+    KEY,
+    KEY_EARLY,
+    PREFIX,
+    PREFIX_EARLY,
+    Hear,
+    Message,
+)
+
+logger = logging.getLogger("cacheapp.invalidation")
 
 #: Names under one watched prefix that a watch notes down; one more, and it is the whole prefix.
 NOTED_MAX: Final = 1000
@@ -86,17 +97,36 @@ class Audience:
         self._by_prefix: dict[bytes, set[Watch]] = {}
         # How many watched prefixes there are of each length, so that a name is cut a few times.
         self._lengths: dict[int, int] = {}
+        #: Functions that are given every message.
+        self._followers: tuple[Hear, ...] = ()
         self.is_live = False
 
     def __len__(self) -> int:
-        return len(self._watches)
+        return len(self._watches) + len(self._followers)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all is held, of watches that ended as well."""
-        return not (self._watches or self._by_name or self._by_prefix or self._lengths)
+        return not (len(self) or self._by_name or self._by_prefix or self._lengths)
 
-    # What owners call, in their loops
+    # What owners call
+
+    def follow(self, hear: Hear) -> None:
+        """Call ``hear`` with every message, and with None as ``hear()`` is; once, however often.
+
+        In the thread that follows the stream, which it must not hold up.
+        """
+        with self._lock:
+            if hear not in self._followers:
+                self._followers += (hear,)
+        self._wake()
+
+    def unfollow(self, hear: Hear) -> None:
+        """Call it no more."""
+        with self._lock:
+            self._followers = tuple(each for each in self._followers if each != hear)
+
+    # What the owners of watches call, in their loops
 
     def add(self, watch: Watch, names: Iterable[bytes], prefixes: Iterable[bytes]) -> None:
         """Have a watch hear of more."""
@@ -149,6 +179,11 @@ class Audience:
 
     def hear(self, message: Message | Sequence[bytes] | None) -> None:
         """Note a message for all whom it concerns; None: nobody knows what came before."""
+        for follower in self._followers:
+            try:
+                follower(message)
+            except Exception:  # the thread has others to tell
+                logger.exception("%s failed to hear of an invalidation", follower)
         if message is not None and not self._watches:
             return
         rings: dict[asyncio.AbstractEventLoop, list[Watch]] = {}

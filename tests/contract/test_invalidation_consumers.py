@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import (
     AsyncJsonWebsocketConsumer,
     JsonWebsocketConsumer,
 )
+from channels.layers import get_channel_layer
 from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from cacheapp.channels import InvalidationConsumer
+from cacheapp.channels import ChannelLayer, InvalidationConsumer, invalidation_group
 from cacheapp.channels.consumers import audience_of
 from cacheapp.invalidation import models as declared
 from cacheapp.invalidation.audience import NOTED_MAX
+from cacheapp.invalidation.protocol import keys_message
 from tests.cache.aliases import maker
 from tests.contract.conftest import Server
 from tests.contract.visitor import SOON_S, Visitor
@@ -338,3 +341,87 @@ async def test_an_alias_that_does_not_announce(server: Server, settings: Any) ->
     maker(settings)(server.url)
     with pytest.raises(ImproperlyConfigured, match="ANNOUNCE"):
         await Visitor(Row).wait(SOON_S)
+
+
+class Grouped(AsyncJsonWebsocketConsumer):
+    """A consumer of channels alone, in the group of its cache."""
+
+    groups = [invalidation_group()]  # noqa: RUF012 - as channels' documentation has it
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        await self.send_json(content)
+
+    async def invalidated(self, event: dict[str, Any]) -> None:
+        await self.send_json(event)
+
+
+@pytest_asyncio.fixture
+async def layer(cache: Any, settings: Any) -> AsyncIterator[ChannelLayer]:
+    """The layer of the alias, as the only one in the settings."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "cacheapp.channels.ChannelLayer"}}
+    made: Any = get_channel_layer()
+    yield made
+    await made.close()
+
+
+class TestTheGroup:
+    """For consumers without a class of ours."""
+
+    async def test_all_of_an_alias_is_told(self, cache: Any, layer: ChannelLayer) -> None:
+        async with Visitor(Grouped) as visitor:
+            await cache.aset("a", 1)
+            assert await visitor.hears() == {"keys": ["a"]}
+            await cache.aset_many({"b": 1, "c": 2}, version=3)
+            assert await visitor.hears() == {"keys": ["b", "c"]}
+            await cache.ainvalidate_tags(["t"])
+            assert await visitor.hears() == {"tags": ["t"]}
+            assert await cache.aget_or_set("computed", lambda: 1) == 1
+            await cache.ainvalidate_prefix("x:")
+            assert await visitor.hears() == {"prefixes": ["x:"]}
+            await cache.aset_many({f"n{number}": 1 for number in range(1001)})
+            assert await visitor.hears() == {"everything": True}
+            await cache.aclear()
+            assert await visitor.hears() == {"everything": True}
+        assert audience_of("default").is_empty
+
+    async def test_who_missed_something_is_told_of_everything(
+        self, cache: Any, layer: ChannelLayer
+    ) -> None:
+        layer.capacity = 2
+        channel = await layer.new_channel()
+        audience = audience_of("default")
+        await layer.group_add(invalidation_group(), channel)
+        layer.group_add_sync(invalidation_group(), channel)  # again
+        for _ in range(3):
+            audience.hear(keys_message([b"site:1:a"]))
+        for _ in range(2):
+            assert (await layer.receive(channel))["keys"] == ["a"]
+        audience.hear(keys_message([b"site:1:b"]))
+        last = await layer.receive(channel)
+        while not last["everything"]:
+            last = await layer.receive(channel)
+        audience.hear(keys_message([b"other:1:b"]))
+        layer.group_discard_sync(invalidation_group(), channel)
+        audience.hear(keys_message([b"site:1:b"]))
+        assert channel not in layer.channels
+        assert audience.is_empty
+
+    async def test_only_channels_of_the_process(self, cache: Any, layer: ChannelLayer) -> None:
+        for channel in ("general", "specific.0123!abc"):
+            with pytest.raises(ValueError, match="not a channel of this layer"):
+                await layer.group_add(invalidation_group(), channel)
+        await layer.group_discard(invalidation_group(), "general")
+        assert audience_of("default").is_empty
+
+    async def test_a_flush_and_the_end_of_a_membership(
+        self, cache: Any, layer: ChannelLayer
+    ) -> None:
+        channel = await layer.new_channel()
+        await layer.group_add(invalidation_group(), channel)
+        await layer.flush()
+        assert audience_of("default").is_empty
+        layer.group_expiry = -1
+        await layer.group_add(invalidation_group(), channel)
+        audience_of("default").hear(keys_message([b"site:1:a"]))
+        assert audience_of("default").is_empty
+        assert channel not in layer.channels
