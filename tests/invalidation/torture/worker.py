@@ -27,6 +27,7 @@ READS = 25
 PAUSE_S = 0.002
 CHILD_S = 1.0
 JOIN_S = 5.0
+HANG_S = 30.0
 #: Of the process that serves copies past their lease in an outage.
 STALE_S = 0.5
 
@@ -106,8 +107,10 @@ class Worker:
         first = orders.number * KEYS_EACH
         self.versions = dict.fromkeys(range(first, first + KEYS_EACH), 0)
         self.own: dict[int, tuple[int, float]] = {}
-        counted = ("reads", "hits", "outlived", "writes", "errors", "children")
+        counted = ("reads", "hits", "outlived", "writes", "errors")
         self.counts = dict.fromkeys(counted, 0)
+        #: When each child began that has not ended.
+        self.children: list[float] = []
         self.writes = True
         self.commands: list[str] = []
         self.pause = threading.Event()
@@ -117,6 +120,7 @@ class Worker:
         name = self.cache.storage_key(f"k{key}")
         before = self.cache.near.copies.fills
         held = name in self.cache.near.copies.copies
+        version, written_at = self.own.get(key, (0, 0.0))
         began = time.monotonic()
         value = get(f"k{key}")
         self.counts["reads"] += 1
@@ -124,7 +128,6 @@ class Worker:
         if value is None:
             return
         due = self.oracle.due(key, began - self.bound_s)
-        version, written_at = self.own.get(key, (0, 0.0))
         if value < due or (value < version and written_at > self.oracle.floor):
             self.accuse(key, value, max(due, version), held)
 
@@ -233,13 +236,13 @@ class Worker:
 
     def fork(self) -> None:
         """A child that reads for a while, with what it inherited."""
+        self.children.append(time.monotonic())
         if os.fork() == 0:
             self.writes = False
             until = time.monotonic() + CHILD_S
             while time.monotonic() < until:
                 self.round()
             os._exit(0)
-        self.counts["children"] += 1
 
     def compare(self) -> None:
         """While nobody writes: is every copy what the server has?"""
@@ -262,15 +265,27 @@ class Worker:
             self.commands.append(line.strip())
         os._exit(0)
 
+    def read_on(self) -> None:
+        """Read in a thread, besides the main one; another backend, and the same copies."""
+        get = self.cache.get
+        while True:
+            for _ in range(READS):
+                self.attempt(lambda: self.read(self.any_key(), get))
+            self.pause.wait(PAUSE_S)
+
     def run(self) -> None:
         """Until standard input ends."""
         threading.Thread(target=self.listen, daemon=True).start()
+        threading.Thread(target=self.read_on, daemon=True).start()
         while True:
             while self.commands:
                 self.obey(self.commands.pop(0))
             self.round()
-            while self.counts["children"] and os.waitpid(-1, os.WNOHANG)[0]:
-                self.counts["children"] -= 1
+            while self.children and os.waitpid(-1, os.WNOHANG)[0]:
+                self.children.pop(0)
+            if self.children and time.monotonic() - self.children[0] > CHILD_S + HANG_S:
+                say(stale="a child of a fork hangs", process=self.number)
+                self.children.pop(0)
 
 
 def plant(fault: str, cache: Any) -> None:
