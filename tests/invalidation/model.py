@@ -92,6 +92,21 @@ class Server:
         self.stream = Stream(self.rng.randrange(2**40))
         self.stream.add(message)
 
+    def mend(self, message: Message) -> None:
+        """What a writer does whose message failed; somebody else may have made a stream since.
+
+        Where the stream was missing it adds under a new first number, which to a stream that is
+        there by now is a jump, or too small.
+        """
+        if self.stream is None or self.rng.random() < 0.4:
+            self.new_stream(message)
+            return
+        self.epoch = b"%d" % self.rng.getrandbits(32)
+        number = self.rng.randrange(2**40)
+        if number > self.stream.top:
+            self.stream.top = number
+            self.stream.entries.append((number, message))
+
     def restore(self, saved: tuple[dict[bytes, int], Stream | None, bytes | None]) -> None:
         """Have what was saved, or nothing."""
         values, stream, self.epoch = saved
@@ -124,11 +139,10 @@ class Server:
             if self.stream is not None:
                 self.stream.add(keys_message((name,)))
 
-    @property
-    def stamp(self) -> Stamp:
-        """What a heartbeat is told."""
+    def stamp(self, epoch: bytes | None) -> Stamp:
+        """What a heartbeat is told that has asked for the epoch a moment ago."""
         top = None if self.stream is None else self.stream.top
-        return Stamp(top, b"%b %d" % (self.epoch or b"", self.history))
+        return Stamp(top, b"%b %d" % (epoch or b"", self.history))
 
 
 class Writer:
@@ -144,7 +158,7 @@ class Writer:
         if self.mending is not None:
             message, self.mending = self.mending, None
             if server.aside is not None or server.rng.random() < 0.9:
-                server.new_stream(message)
+                server.mend(message)
             return
         kind = server.rng.random()
         if kind < 0.8:
@@ -176,6 +190,7 @@ class Reader:
         self.fill: tuple[bytes, Any, int | None, bool] | None = None
         self.connected = False
         self.request: tuple[str, float] | None = None
+        self.epoch: tuple[bytes | None] | None = None
         self.reply: Any = None
 
     def clock(self) -> float:
@@ -224,7 +239,7 @@ class Reader:
         elif self.request is None:
             beats = self.follower.last is None or self.server.rng.random() < 0.4
             wanted = "beat" if beats and not self.follower.needs_messages else "read"
-            self.request = (wanted, self.server.now)
+            self.request, self.epoch = (wanted, self.server.now), None
         elif self.server.now - self.request[1] > PATIENCE:
             self.connected = False
         elif self.reply is None:
@@ -236,7 +251,10 @@ class Reader:
         """What happens on the server."""
         assert self.request is not None
         if self.request[0] == "beat":
-            self.reply = self.server.stamp
+            if self.epoch is None:
+                self.epoch = (self.server.epoch,)
+            else:
+                self.reply = self.server.stamp(*self.epoch)
         else:
             self.reply = self.entries()
 
@@ -274,7 +292,8 @@ class Reader:
         self.connected = True
         self.follower.connected(self.server.run_id)
         for _ in range(3):
-            self.request, self.reply = ("beat", self.server.now), None
+            self.request, self.epoch = ("beat", self.server.now), None
+            self.answer()
             self.answer()
             self.take()
             while self.follower.needs_messages:
