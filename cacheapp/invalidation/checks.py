@@ -21,6 +21,7 @@ def check_near_caches(**_: Any) -> list[CheckMessage]:
     """Check what announces writes, and that aliases of the same keys agree about it."""
     messages: list[CheckMessage] = []
     announcing: dict[tuple[str, str], list[str]] = {}
+    carried: dict[tuple[str, str], dict[Any, str]] = {}
     silent: dict[tuple[str, str], list[str]] = {}
     for alias, written, options in our_aliases():
         keys = (servers_of(written.get("LOCATION") or "")[0], str(written.get("KEY_PREFIX", "")))
@@ -37,6 +38,9 @@ def check_near_caches(**_: Any) -> list[CheckMessage]:
             )
         if _is_announcing(written, options):
             announcing.setdefault(keys, []).append(alias)
+            near = options.get("NEAR_CACHE")
+            layer = near.get("channel_layer") if isinstance(near, Mapping) else None
+            carried.setdefault(keys, {}).setdefault(repr(layer), alias)
         elif not has_near:
             silent.setdefault(keys, []).append(alias)
     for keys, aliases in announcing.items():
@@ -49,6 +53,17 @@ def check_near_caches(**_: Any) -> list[CheckMessage]:
             )
             for mute in silent.get(keys, [])
         ]
+    for by_layer in carried.values():
+        if len(by_layer) > 1:
+            first, second = list(by_layer.values())[:2]
+            messages.append(
+                Warning(
+                    f"CACHES[{first!r}] and CACHES[{second!r}] write the same keys, and their "
+                    "messages go different ways, so neither hears of the other's writes.",
+                    hint="Give both NEAR_CACHE the same channel_layer, or none.",
+                    id="cacheapp.W033",
+                )
+            )
     return messages
 
 

@@ -10,6 +10,7 @@ Left out on purpose: what the thread does. See ``listener`` and ``carrier``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -63,7 +64,9 @@ class Revived(ABC):
                 self._thread = threading.Thread(
                     target=self._live, args=(self._stopping,), name=self._name, daemon=True
                 )
-                self._thread.start()
+                # No room for a thread, or the interpreter is ending: reads go to the server.
+                with contextlib.suppress(RuntimeError):
+                    self._thread.start()
 
     def _live(self, stopping: threading.Event) -> None:
         try:

@@ -132,3 +132,13 @@ def test_consumers_of_an_alias_that_does_not_announce(settings: Any) -> None:
     assert complaints(LOCATION="memory://a", OPTIONS={"ANNOUNCE": True}) == []
     del Watching
     gc.collect()
+
+
+def test_messages_of_the_same_keys_that_go_different_ways_are_a_warning(settings: Any) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    stream, layer = {"NEAR_CACHE": {}}, {"NEAR_CACHE": {"channel_layer": "default"}}
+    one = {"OPTIONS": stream}
+    assert reported(settings, default=one, other={"OPTIONS": layer}) == ["cacheapp.W033"]
+    assert reported(settings, default=one, other={"OPTIONS": stream, "TIMEOUT": 1}) == []
+    apart = {"OPTIONS": layer, "KEY_PREFIX": "other"}
+    assert reported(settings, default=one, other=apart) == []

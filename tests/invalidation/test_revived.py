@@ -79,6 +79,24 @@ def test_a_dead_one_is_replaced_after_a_while(now: list[float]) -> None:
     assert thread.runs == 2
 
 
+def test_where_no_thread_can_start_nothing_is_raised(
+    now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    thread = Waiting(Near())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        thread.wake()
+    assert not thread.is_alive
+    now[0] += REVIVAL_S
+    thread.dies.set()
+    thread.wake()
+    thread.ended()
+    assert thread.runs == 1
+
+
 def test_a_stop_ends_the_lease_and_the_next_wake_begins_at_once(now: list[float]) -> None:
     near = Near()
     thread = Waiting(near)
