@@ -33,7 +33,7 @@ class Waiting(Revived):
     def __init__(self, near: Near) -> None:
         self.runs = 0
         self.dies = threading.Event()
-        super().__init__("waiting", near)
+        super().__init__("waiting", near, None)
 
     def run(self, stopping: threading.Event) -> None:
         self.runs += 1
