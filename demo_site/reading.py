@@ -1,9 +1,9 @@
 """One cached read as the demo shows it: HIT or MISS, how long, under which key, for how long still.
 
-The pattern is the plain one, cache-aside: ask the cache, else compute and store. What is added is
-the measuring, and the second look at the count of edits that closes the fill race (see
-invalidation.py). Left out on purpose: single flight; several readers that miss at once compute at
-once.
+The pattern is cache-aside by `get_or_set`, so that of the live pages which all ask anew after an
+edit one computes, and what it stores is told to nobody. What is added is the measuring, and the
+second look at the count of edits that closes the fill race with the registries (see
+invalidation.py).
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class Reader:
             took_ms = (perf_counter() - started) * 1000
             self._note("HIT", name, took_ms, cache().ttl(name), 0)
             return value
+        outcome: Outcome = "OFF"
         with counted_queries() as queries:
             if settings.DEMO_CACHE_PAGES:
-                value, kept = _fill(name, compute, ttl_s, register)
+                value, kept, outcome = _fill(name, compute, ttl_s, register)
             else:
                 value, kept = compute(), False
-        outcome: Outcome = "MISS" if settings.DEMO_CACHE_PAGES else "OFF"
         took_ms = (perf_counter() - started) * 1000
         self._note(outcome, name, took_ms, ttl_s if kept else None, queries[0])
         return value
@@ -84,32 +84,46 @@ class Reader:
         self.readings.append(Reading(outcome, key, took_ms, ttl_s, queries))
 
 
+class _NothingThere(Exception):
+    """There is no such thing, which is not kept."""
+
+
 def _fill(
     name: str,
     compute: Callable[[], T | None],
     ttl_s: int,
     register: Callable[[T], None] | None,
-) -> tuple[T | None, bool]:
-    """Compute and store; whether the value was kept comes second."""
+) -> tuple[T | None, bool, Outcome]:
+    """Compute and store; then, whether the value was kept, and HIT where another reader did it."""
+    computed: list[T | None] = []
+
+    def make() -> T:
+        value = compute()
+        computed.append(value)
+        if value is None:
+            raise _NothingThere
+        if register:
+            register(value)
+        return value
+
     try:
         edits = invalidation.edits_seen()
     except UNUSABLE as error:
         logger.warning("the cache server cannot be used: %s", type(error).__name__)
-        return compute(), False
-    value = compute()
-    if value is None:
-        return None, False
+        return compute(), False, "MISS"
     try:
-        if register:
-            register(value)
-        cache().set(name, value, ttl_s)
+        value = cache().get_or_set(name, make, ttl_s)
+        if not computed:
+            return value, True, "HIT"
         overtaken = invalidation.edits_seen() != edits
+    except _NothingThere:
+        return None, False, "MISS"
     except UNUSABLE as error:
         logger.warning("a page was not kept: %s", type(error).__name__)
-        return value, False
+        return computed[0] if computed else compute(), False, "MISS"
     if overtaken:
         cache().delete(name)
-    return value, not overtaken
+    return value, not overtaken, "MISS"
 
 
 @contextmanager

@@ -81,6 +81,15 @@ async def test_an_edit_is_told_to_each_page_that_shows_it(live: Visitor, page: s
     assert await live.reads() == {"said": "changed"}  # and no name of a key
 
 
+async def test_a_page_that_is_asked_for_anew_is_not_told_of_its_own_fill(live: Visitor) -> None:
+    await watches(live, "/airports/EDDF/")
+    await sync_to_async(edit)("EDDF", name="Rhein-Main")
+    assert await live.reads() == {"said": "changed"}
+    page = await AsyncClient().get("/airports/EDDF/")
+    assert page.headers["X-Cache"] == "MISS, MISS"
+    assert await live.receive_nothing(0.1)
+
+
 async def test_an_edit_elsewhere_is_not_told(live: Visitor) -> None:
     await watches(live, "/airports/KJFK/")
     await sync_to_async(edit)("LFPG", name="Roissy")
