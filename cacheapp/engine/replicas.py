@@ -34,6 +34,7 @@ class Replica:
     __slots__ = (
         "address",
         "connected",
+        "copies_only",
         "heard",
         "held",
         "held_bytes",
@@ -41,6 +42,8 @@ class Replica:
         "offset",
         "payload_bytes",
         "port",
+        "wants_functions",
+        "wants_keys",
     )
 
     def __init__(self) -> None:
@@ -52,6 +55,9 @@ class Replica:
         self.offset = 0
         self.heard = 0.0
         self.connected = 0.0
+        # Tools that take a copy and do not follow, and what is to be in it.
+        self.copies_only = False
+        self.wants_keys = self.wants_functions = True
         # How long the copy was, which does not count as unread output.
         self.payload_bytes = 0
         # What is to follow the copy, as long as that is being made; else None.
@@ -142,8 +148,8 @@ class Replicas:
 
         Until then it is BLOCKED.
         """
-        engine = self._engine
-        if not self.is_active:
+        engine, replica = self._engine, self.known(session)
+        if not self.is_active and not replica.copies_only:
             self.is_active = True
             self._pinged = engine.now
             propagation.listen(engine, self)
@@ -152,15 +158,21 @@ class Replicas:
             name = engine.replication_id.encode()
             session.deliver(Raw(b"+FULLRESYNC %b %d\r\n" % (name, self.offset)))
         engine.stats.full_syncs += 1
-        replica = self._follow(session)
-        replica.held, replica.held_bytes = [], 0
-        copying.begin(engine, lambda copy: self._send(session, replica, copy))
+        if not replica.copies_only:
+            self._follow(session)
+            replica.held, replica.held_bytes = [], 0
+        copying.begin(
+            engine,
+            lambda copy: self._send(session, replica, copy),
+            keys=replica.wants_keys,
+            functions=replica.wants_functions,
+        )
         return BLOCKED
 
     def _send(self, session: Session, replica: Replica, copy: bytes | None) -> None:
         """Send a copy, and what came after it, unless the replica is gone."""
         held, replica.held = replica.held or [], None
-        if session.replica is not replica or not replica.is_online:
+        if session.replica is not replica or not (replica.is_online or replica.copies_only):
             return
         if copy is None:
             session.kill(None)

@@ -27,11 +27,18 @@ _SHOWN = 12
 
 
 class Attached:
-    """A connection to a server at `host` and `port` that gets its stream of effects."""
+    """A connection to a server at `host` and `port` that gets its stream of effects.
 
-    def __init__(self, host: str, port: int) -> None:
+    `introduction` are packed requests that it sends before, each answered by OK.
+    """
+
+    def __init__(self, host: str, port: int, *introduction: bytes) -> None:
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
         self._file = self._socket.makefile("rb")
+        for request in introduction:
+            self._socket.sendall(request)
+            if (line := self._file.readline()) != b"+OK\r\n":
+                raise ConnectionError(f"{request!r} was answered by {line!r}")
         self._socket.sendall(b"SYNC\r\n")
         line = b"\n"
         while line == b"\n":

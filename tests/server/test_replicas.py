@@ -11,11 +11,11 @@ import pytest
 
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.persistence import copying
+from cacheapp.engine.persistence import copying, rdb
 from cacheapp.engine.persistence.rdb import pieces
 from cacheapp.engine.replicas import packed
 from tests.differential.effects import Attached
-from tests.differential.wire import Wire
+from tests.differential.wire import Wire, pack
 from tests.redis_server import HOST, MISSING, RedisServer, binary
 from tests.server.running import TIMEOUT_S, RunningServer
 
@@ -114,6 +114,29 @@ def test_an_old_replica_gets_a_copy_and_what_follows(master: Wire, attached: Att
     assert attached.read() == [b"SET", b"a", b"1"]
     assert attached.read() == [b"SELECT", b"2"]
     assert attached.read()[:4] == [b"SET", b"b", b"1", b"PXAT"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "keys", "libraries"),
+    [(None, 1, 1), ("functions", 0, 1), ("", 0, 0)],
+)
+def test_a_copy_for_who_does_not_follow(
+    running: RunningServer, master: Wire, wanted: str | None, keys: int, libraries: int
+) -> None:
+    ask(master, "SET k v")
+    library = b"#!lua name=lib\nredis.register_function('f', function() return 7 end)"
+    master.execute([b"FUNCTION", b"LOAD", library])
+    introduction = [pack([b"REPLCONF", b"rdb-only", b"1"])]
+    if wanted is not None:
+        introduction.append(pack([b"REPLCONF", b"rdb-filter-only", wanted.encode()]))
+    copier = Attached(HOST, running.port, *introduction)
+    copy = rdb.parsed(copier.payload, running.engine.config, 0)
+    assert (copy.count, len(copy.libraries)) == (keys, libraries)
+    assert facts(master, "replication")["connected_slaves"] == "0"
+    assert running.engine.propagation is None
+    copier.close()
+    for option, value in (("rdb-filter-only", "keys"), ("rdb-only", "2")):
+        assert isinstance(ask(master, f"REPLCONF {option} {value}"), CommandError)
 
 
 def test_what_another_thread_changes_is_sent_too(

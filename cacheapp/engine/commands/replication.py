@@ -21,6 +21,7 @@ from cacheapp.engine.errors import (
 )
 from cacheapp.engine.following import CONNECTED, follow, lead
 from cacheapp.engine.registry import command
+from cacheapp.engine.replicas import Replica
 from cacheapp.engine.replies import NO_REPLY, OK, Reply, Status
 from cacheapp.engine.session import Session
 
@@ -185,6 +186,15 @@ def sync(ctx: Session) -> Reply:
     return ctx.engine.replicas.copied(ctx, names_itself=False)
 
 
+def _filter(replica: Replica, wanted: bytes) -> None:
+    """Have in the copy for `replica` only what `wanted` names; nothing where it names nothing."""
+    words = wanted.split()
+    for word in words:
+        if word.lower() != b"functions":
+            raise CommandError(f"ERR Unsupported rdb-filter-only option: {text(word)}")
+    replica.wants_keys, replica.wants_functions = False, bool(words)
+
+
 def _follows_already(ctx: Session) -> bool:
     """Whether nothing is to be done; CommandError for a client without a socket to send to."""
     if ctx.front is None:
@@ -224,6 +234,10 @@ def replconf(ctx: Session, *options: bytes) -> Reply:
             replicas.known(ctx).port = parse_int(value)
         elif option == b"ip-address":
             replicas.known(ctx).address = text(value)
+        elif option == b"rdb-only":
+            replicas.known(ctx).copies_only = parse_int(value, low=0, high=1) == 1
+        elif option == b"rdb-filter-only":
+            _filter(replicas.known(ctx), value)
         elif option == b"ack":
             if ctx.replica is not None and value.isdigit():
                 replicas.acknowledge(ctx, int(value))

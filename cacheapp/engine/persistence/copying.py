@@ -10,25 +10,36 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cacheapp.engine.persistence import child
 from cacheapp.engine.persistence.background import rest
 from cacheapp.engine.persistence.rdb import pieces
-from cacheapp.engine.persistence.snapshot import taken, viewed
+from cacheapp.engine.persistence.snapshot import Snapshot, taken, viewed
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
 
+Choice = Callable[[Snapshot], Snapshot]
+
 _logger = logging.getLogger(__name__)
 
 
-def begin(engine: Engine, done: Callable[[bytes | None], None]) -> None:
+def begin(
+    engine: Engine,
+    done: Callable[[bytes | None], None],
+    *,
+    keys: bool = True,
+    functions: bool = True,
+) -> None:
     """Make a dump of what `engine` holds now; called under its lock.
 
-    `done` gets it later, under the lock too; None where it could not be made.
+    Without `keys` or `functions` these are left out. `done` gets it later, under the lock too; None
+    where it could not be made.
     """
-    make = (child.is_safe(engine) and _by_child(engine)) or _by_thread(engine)
+    choose = partial(_chosen, keys, functions)
+    make = (child.is_safe(engine) and _by_child(engine, choose)) or _by_thread(engine, choose)
 
     def run() -> None:
         copy = None
@@ -43,18 +54,22 @@ def begin(engine: Engine, done: Callable[[bytes | None], None]) -> None:
     threading.Thread(target=run, name="cacheapp-copy", daemon=True).start()
 
 
-def _by_thread(engine: Engine) -> Callable[[], bytes]:
-    snapshot, config, now = taken(engine), engine.config, engine.now
+def _chosen(keys: bool, functions: bool, snapshot: Snapshot) -> Snapshot:
+    return Snapshot(snapshot.parts if keys else [], snapshot.libraries if functions else [])
+
+
+def _by_thread(engine: Engine, choose: Choice) -> Callable[[], bytes]:
+    snapshot, config, now = choose(taken(engine)), engine.config, engine.now
     return lambda: b"".join(pieces(snapshot, config, now, rest=rest))
 
 
-def _by_child(engine: Engine) -> Callable[[], bytes] | None:
+def _by_child(engine: Engine, choose: Choice) -> Callable[[], bytes] | None:
     """None where there can be no child."""
     reader, writer = os.pipe()
 
     def write(_alive: Callable[[], bool]) -> None:
         with os.fdopen(writer, "wb") as pipe:
-            pipe.writelines(pieces(viewed(engine), engine.config, engine.now))
+            pipe.writelines(pieces(choose(viewed(engine)), engine.config, engine.now))
 
     made = child.begun(write, keep=writer)
     os.close(writer)
