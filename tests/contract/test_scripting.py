@@ -247,6 +247,22 @@ def test_as_many_arguments_as_unpack_gives(server: Server, count: int) -> None:
     assert server.execute("EVAL", filled + failed, 0).startswith(b"ERR Wrong number of args")
 
 
+@pytest.mark.parametrize("count", [31, 32, 33, 100])
+def test_many_arguments_are_as_few(server: Server, count: int) -> None:
+    values = "a[1], a[2], a[3], a[4], a[5] = 1.5, 0.1, 1e20, '', 'x\\0y \\r\\n' a[6] = -1/0 "
+    script = (
+        f"local a = {{}} for i = 1, {count} do a[i] = i end {values}"
+        "redis.call('RPUSH', 'l', unpack(a)) return redis.call('LRANGE', 'l', 0, 7)"
+    )
+    assert server.execute("EVAL", script, 0) == [
+        b"1.5", b"0.10000000000000001", b"1e+20", b"", b"x\0y \r\n", b"-inf", b"7", b"8",
+    ]  # fmt: skip
+    for wrong in ("{}", "true", "redis.call"):
+        bad = f"local a = {{}} for i = 1, {count} do a[i] = {wrong} end "
+        message = refused(server, "EVAL", bad + "return redis.call('RPUSH', 'l', unpack(a))", 0)
+        assert "Lua redis lib command arguments must be strings or integers" in message
+
+
 def test_more_than_unpack_gives(server: Server) -> None:
     script = (
         "local a = {} for i = 1, 8000 do a[i] = i end return redis.call('RPUSH', 'l', unpack(a))"

@@ -272,11 +272,11 @@ class Bridge:
                 return self._table({b"err": message})
             return self._table({b"err": message, b"ignore_error_stats_update": True})
 
-    def _call_wide(self, count: float, arguments: Any) -> Any:
-        return self._call(*(arguments[index] for index in range(1, int(count) + 1)))
+    def _call_wide(self, texts: bytes, sizes: bytes) -> Any:
+        return self._call(*_parts(texts, sizes))
 
-    def _pcall_wide(self, count: float, arguments: Any) -> Any:
-        return self._pcall(*(arguments[index] for index in range(1, int(count) + 1)))
+    def _pcall_wide(self, texts: bytes, sizes: bytes) -> Any:
+        return self._pcall(*_parts(texts, sizes))
 
     def _check_write(self, row: Command) -> None:
         if self._read_only:
@@ -443,6 +443,15 @@ def _breakpoint(*_args: Any) -> bool:
 
 def _debug(*_args: Any) -> None:
     """No debugger is attached, so there is nothing to print to."""
+
+
+def _parts(texts: bytes, sizes: bytes) -> list[bytes]:
+    """`texts` cut into parts of `sizes`, numbers with spaces between."""
+    parts, at = [], 0
+    for size in map(int, sizes.split()):
+        parts.append(texts[at : at + size])
+        at += size
+    return parts
 
 
 def _printed(argument: Any) -> bytes:

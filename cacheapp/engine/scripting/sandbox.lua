@@ -31,8 +31,8 @@ local LONG_TABLE = 5000
 local LONG_TEXT = 100000
 -- Values that Lua's stack takes from C at once.
 local UNPACK_MAX = 8000
--- Arguments that a C function of lupa's takes for sure; some more do.
-local DIRECT_MAX = 7900
+-- Arguments up to which a C function of lupa's takes them one by one.
+local DIRECT_MAX = 32
 -- What errors call the code of clients: user_script or user_function.
 local PLACE = host.place
 local SOURCE = "@" .. PLACE
@@ -484,9 +484,10 @@ for name, value in next, host.redis do
 end
 environment.redis = protect(redis)
 
--- A C function of lupa's cannot take the last few of the arguments that Lua's stack can carry. For
--- texts that say "unpack" there are functions in Lua around redis.call and its kin, which pass so
--- many in a table. The line of an error in a tail call of theirs is lost: `tail_line` stands in.
+-- A C function of lupa's cannot take the last few of the arguments that Lua's stack can carry, and
+-- takes several microseconds for each. For texts that say "unpack" there are functions in Lua around
+-- redis.call and its kin, which pass many as one text and their sizes. The line of an error in a
+-- tail call of theirs is lost: `tail_line` stands in.
 local wide, wide_now = {}, false
 for name, whole in next, host.wide do
     local narrow = redis[name]
@@ -496,7 +497,19 @@ for name, whole in next, host.wide do
         if count <= DIRECT_MAX then
             return narrow(...)
         end
-        return whole(count, { ... })
+        local texts, sizes = { ... }, {}
+        for index = 1, count do
+            local value = texts[index]
+            if type(value) == "number" then
+                value = format("%.17g", value)
+                texts[index] = value
+            elseif type(value) ~= "string" then
+                -- For its error.
+                return narrow(value)
+            end
+            sizes[index] = #value
+        end
+        return whole(concat(texts), concat(sizes, " "))
     end
 end
 
