@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 Attempt = Callable[["Session", bytes], Reply]
 
 # Longer waits (278 years) are for ever: operating systems do not take their length.
+_NOISE_MS = 0.001
 _TIMEOUT_MS_MAX = 2**43
 
 _UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
@@ -96,7 +98,9 @@ class Waiters:
         if session.may_not_wait:
             return timed_out
         ends = 0 < timeout_ms <= _TIMEOUT_MS_MAX
-        deadline_ms = session.engine.now_ms + timeout_ms if ends else 0
+        # From the next whole millisecond on, lest it end early; a clock's last bits do not count.
+        begun_ms = math.ceil(session.engine.now * 1000 - _NOISE_MS)
+        deadline_ms = begun_ms + timeout_ms if ends else 0
         unique = tuple(dict.fromkeys(keys))
         waiter = Waiter(
             session, session.db, unique, kind, attempt, deadline_ms, timed_out, next(self._numbers)

@@ -35,6 +35,18 @@ class Client:
         return taken
 
 
+def test_nobody_is_answered_before_the_time(engine: Engine, clock: ManualClock) -> None:
+    clock.set(1000.0007)
+    client = Client(engine)
+    client.wait("BLPOP k 1")
+    clock.set(1001.0002)
+    engine.tick()
+    assert client.taken() == []
+    clock.set(1001.0011)
+    engine.tick()
+    assert client.taken() == [NULL_ARRAY]
+
+
 def test_deadlines_by_the_clock(engine: Engine, clock: ManualClock) -> None:
     late, soon, never = (Client(engine) for _ in range(3))
     never.wait("BLPOP k 0")
