@@ -36,6 +36,16 @@ def test_one_session_serves_plain_commands(url: str, name: str) -> None:
     assert client.get("a") == b"1"
 
 
+@pytest.mark.parametrize("mode", ["OFF", "SKIP"])
+def test_a_shared_session_goes_on_replying(url: str, mode: str) -> None:
+    client = EngineRedis.from_url(url)
+    client.set("a", 1)
+    with pytest.raises(ResponseError, match="CLIENT REPLY needs a connection"):
+        client.client_reply(mode)
+    assert client.get("a") == b"1"
+    assert client.client_reply("ON") in (True, b"OK")
+
+
 def test_a_forgotten_client_leaves_no_session(url: str, name: str) -> None:
     client = EngineRedis.from_url(url)
     client.set("a", 1)

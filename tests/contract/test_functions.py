@@ -290,3 +290,15 @@ def test_a_script_where_memory_is_short(raw: Raw) -> None:
     raw.execute("CONFIG", "SET", "maxmemory", 1)
     assert refused(raw, "EVAL", "return redis.call('SET', 'k', 1)", 0).startswith("OOM command not")
     assert raw.execute("EVAL", "return 1", 0) == 1
+
+
+def test_flags_are_listed_in_an_order_of_their_own(server: Server) -> None:
+    flags = ["allow-cross-slot-keys", "no-cluster", "allow-stale", "allow-oom", "no-writes"]
+    given = ", ".join(f"'{flag}'" for flag in flags)
+    code = (
+        "#!lua name=lib\nredis.register_function{function_name='f', callback=function() end, "
+        f"flags={{{given}}}}}"
+    )
+    server.execute("FUNCTION", "LOAD", code)
+    function = server.execute("FUNCTION", "LIST")[0][5][0]
+    assert function[5] == [flag.encode() for flag in reversed(flags)]

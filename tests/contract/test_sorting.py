@@ -123,6 +123,20 @@ def test_refused(rows: Server, args: tuple[Argument, ...], message: str) -> None
     assert str(caught.value) == message
 
 
+def test_a_list_s_own_order_backwards(server: Server) -> None:
+    server.execute("RPUSH", "l", 3, 1, 2, 5, 4)
+    backwards = [b"4", b"5", b"2", b"1", b"3"]
+    for line, expected in (
+        ("SORT l BY nosort", backwards[::-1]),
+        ("SORT l BY nosort DESC", backwards),
+        ("SORT_RO l BY nosort DESC LIMIT 1 2", backwards[1:3]),
+        ("SORT l BY nosort DESC LIMIT 4 9", backwards[4:]),
+        ("SORT l BY nosort DESC STORE to", 5),
+        ("LRANGE to 0 -1", backwards),
+    ):
+        assert server.execute(*line.split()) == expected, line
+
+
 def test_keys_of_the_command(server: Server) -> None:
     keys = server.execute("COMMAND", "GETKEYS", "SORT", "k", "GET", "STORE", "STORE", "to")
     assert keys == [b"k", b"to"]

@@ -25,6 +25,7 @@ container(
 )
 
 _NO_SUCH_CLIENT = "ERR No such client"
+_REPLIES_ARE_CALLS = "ERR This client's calls return their replies: CLIENT REPLY needs a connection"
 _CLIENT_ID = "ERR client-id should be greater than 0"
 # 278 years: fronts wait for the end of a pause, and cannot wait for longer.
 _PAUSE_MS_MAX = 2**43
@@ -129,6 +130,8 @@ def client_unpause(ctx: Session) -> Reply:
 )  # fmt: skip
 def client_reply(ctx: Session, mode: bytes) -> Reply:
     wanted = mode.upper()
+    if ctx.direct and wanted in (b"OFF", b"SKIP"):
+        raise CommandError(_REPLIES_ARE_CALLS)
     if wanted == b"ON":
         ctx.muted = 0
     elif wanted == b"OFF":

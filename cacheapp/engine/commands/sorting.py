@@ -106,15 +106,15 @@ def _look_up(ctx: Session, pattern: bytes, element: bytes) -> bytes | None:
 
 
 def _elements(value: Any, query: _Query) -> list[bytes]:
-    """The elements before sorting; a sorted set's own order counts where there is no other."""
+    """The elements before sorting; their own order, or its reverse, counts without another."""
     if value is None:
         return []
     if isinstance(value, Set):
         return value.members()
+    backwards = query.unsorted and query.descending
     if isinstance(value, SortedSet):
-        entries = value.slice(0, len(value), reverse=query.unsorted and query.descending)
-        return [member for _, member in entries]
-    return list(value)
+        return [member for _, member in value.slice(0, len(value), reverse=backwards)]
+    return list(reversed(value) if backwards else value)
 
 
 def _number(raw: bytes | None) -> float:

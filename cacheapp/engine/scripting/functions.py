@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LOAD_SECONDS = 0.5
 _FIELDS = 4
+# In the order in which FUNCTION LIST names them.
+_FLAGS = (b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys")
 _NAME = re.compile(rb"[A-Za-z0-9_]+")
 _BAD_NAME = (
     "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
@@ -40,7 +42,8 @@ class Function:
         self.name = name
         self.callback = callback
         self.description = description
-        self.flags = tuple(flags.split(b",")) if flags else ()
+        given = frozenset(flags.split(b","))
+        self.flags = tuple(flag for flag in _FLAGS if flag in given)
 
 
 class Library:

@@ -485,9 +485,9 @@ end
 environment.redis = protect(redis)
 
 -- A C function of lupa's cannot take the last few of the arguments that Lua's stack can carry, and
--- takes several microseconds for each. For texts that say "unpack" there are functions in Lua around
--- redis.call and its kin, which pass many as one text and their sizes. The line of an error in a
--- tail call of theirs is lost: `tail_line` stands in.
+-- takes several microseconds for each. For texts that say "unpack" there are functions in Lua
+-- around redis.call and its kin, which pass many as one text and their sizes. The line of an error
+-- in a tail call of theirs is lost: `tail_line` stands in.
 local wide, wide_now = {}, false
 for name, whole in next, host.wide do
     local narrow = redis[name]
