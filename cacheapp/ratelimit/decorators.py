@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from cacheapp.ratelimit import enforcement
+from cacheapp.ratelimit.decision import Decision
 from cacheapp.ratelimit.headers import add_headers
-from cacheapp.ratelimit.responses import refusal
+from cacheapp.ratelimit.responses import arefusal, refusal
 from cacheapp.ratelimit.rules import LazyRule, Rule, is_enabled, method_names, options
 
 V = TypeVar("V")
@@ -100,7 +101,7 @@ def _limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., Any]:
         before = len(enforcement.applied_to(request))
         decision = enforcement.check(found, request)
         if decision is not None and enforcement.refuses(found, decision):
-            return _refused(request, decision)
+            return refusal(request, decision, _decisions(request))
         applied = enforcement.applied_to(request)[before : before + 1]
         try:
             response = view(*args, **kwargs)
@@ -124,7 +125,7 @@ def _async_limited(view: Callable[..., Any], rule: LazyRule) -> Callable[..., An
         before = len(enforcement.applied_to(request))
         decision = await enforcement.acheck(found, request)
         if decision is not None and enforcement.refuses(found, decision):
-            return _refused(request, decision)
+            return await arefusal(request, decision, _decisions(request))
         applied = enforcement.applied_to(request)[before : before + 1]
         try:
             response = await view(*args, **kwargs)
@@ -147,9 +148,8 @@ def _request_of(args: tuple[Any, ...]) -> HttpRequest:
     raise TypeError("@ratelimit decorates views: no request is among the first two arguments")
 
 
-def _refused(request: HttpRequest, decision: Any) -> HttpResponse:
-    decisions = [made for rule, made, _ in enforcement.applied_to(request) if not rule.dry_run]
-    return refusal(request, decision, decisions)
+def _decisions(request: HttpRequest) -> list[Decision]:
+    return [made for rule, made, _ in enforcement.applied_to(request) if not rule.dry_run]
 
 
 def _told(response: Any, rule: Rule, applied: list[enforcement.Applied]) -> Any:

@@ -31,6 +31,8 @@ Key = Callable[[HttpRequest, bool], Any]
 UNIX: Final = "unix"
 #: Clients whose identities a process keeps in mind.
 ADDRESSES_KEPT: Final = 4096
+#: The longest header that is kept in mind; a client may write what it likes to its left.
+HEADER_KEPT_MAX: Final = 512
 #: Addresses of one header that are looked at, from the right: more proxies than anybody has.
 HOPS_MAX: Final = 32
 #: Who is counted where nobody is known: all such requests together.
@@ -78,13 +80,20 @@ class Proxies:
 
     def client(self, peer: str, forwarded: str) -> str:
         """Return the client's address, normalized, from the peer's and the header's text."""
-        return self._cached(peer, forwarded if self.trusts else "")
+        if not self.trusts:
+            return self._cached(peer, "")
+        ask = self._cached if len(forwarded) <= HEADER_KEPT_MAX else self._client
+        return ask(peer, forwarded)
+
+    @property
+    def kept(self) -> int:
+        """How many pairs of a peer and a header are kept in mind."""
+        return self._cached.cache_info().currsize
 
     def of_request(self, request: HttpRequest) -> str:
         """Return the address of a request's client."""
         meta = request.META
-        forwarded = meta.get(self.meta_name, "") if self.trusts else ""
-        return self._cached(meta.get("REMOTE_ADDR") or "", forwarded)
+        return self.client(meta.get("REMOTE_ADDR") or "", meta.get(self.meta_name, ""))
 
     def of_scope(self, scope: Mapping[str, Any]) -> str:
         """Return the address of an ASGI connection's client."""

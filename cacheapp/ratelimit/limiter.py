@@ -290,18 +290,18 @@ class Limiter:
         """See refund()."""
         return await self.acheck(identity, -_whole(cost), force=True)
 
-    def reset(self, identity: str) -> bool:
+    def reset(self, identity: str, *, rates: tuple[Rate, ...] | None = None) -> bool:
         """Forget what ``identity`` has used. Returns whether there was anything."""
-        key = self.key(identity)
+        key = self.key(identity, rates)
         self.memo.pop(key, None)
         return bool(server_of(self.alias).client().delete(key))
 
-    async def areset(self, identity: str) -> bool:
+    async def areset(self, identity: str, *, rates: tuple[Rate, ...] | None = None) -> bool:
         """See reset()."""
         server = server_of(self.alias)
         if server.in_process:
-            return self.reset(identity)
-        key = self.key(identity)
+            return self.reset(identity, rates=rates)
+        key = self.key(identity, rates)
         self.memo.pop(key, None)
         return bool(await server.async_client().delete(key))
 

@@ -17,8 +17,9 @@ from django.http import HttpRequest, HttpResponse
 
 from cacheapp.ratelimit import enforcement
 from cacheapp.ratelimit.brief import brief_handler, is_brief
+from cacheapp.ratelimit.decision import Decision
 from cacheapp.ratelimit.headers import add_headers
-from cacheapp.ratelimit.responses import refusal
+from cacheapp.ratelimit.responses import arefusal, refusal
 from cacheapp.ratelimit.rules import Rule, options, rules
 
 
@@ -88,7 +89,8 @@ class RateLimitMiddleware:
             if rule.matches(request):
                 decision = enforcement.check(rule, request)
                 if enforcement.refuses(rule, decision):
-                    return _refused(request)
+                    decisions = _decisions(request)
+                    return refusal(request, decisions[-1], decisions)
         return None
 
     async def _aapply(self, rules_: list[Rule], request: HttpRequest) -> HttpResponse | None:
@@ -96,7 +98,8 @@ class RateLimitMiddleware:
             if rule.matches(request):
                 decision = await enforcement.acheck(rule, request)
                 if enforcement.refuses(rule, decision):
-                    return _refused(request)
+                    decisions = _decisions(request)
+                    return await arefusal(request, decisions[-1], decisions)
         return None
 
     def _own(self, request: HttpRequest) -> list[enforcement.Applied]:
@@ -112,7 +115,6 @@ class RateLimitMiddleware:
         return response
 
 
-def _refused(request: HttpRequest) -> HttpResponse:
+def _decisions(request: HttpRequest) -> list[Decision]:
     applied = enforcement.applied_to(request)
-    decisions = [decision for rule, decision, _ in applied if not rule.dry_run]
-    return refusal(request, decisions[-1], decisions)
+    return [decision for rule, decision, _ in applied if not rule.dry_run]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Final
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -21,8 +22,18 @@ from cacheapp.ratelimit.rules import options
 
 PROBLEM_TYPE: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 PROBLEM_JSON: Final = "application/problem+json"
+HTML: Final = "text/html"
 #: In the order in which they are taken from a client that has no preference.
-FORMS: Final = (PROBLEM_JSON, "application/json", "text/html", "text/plain")
+FORMS: Final = (PROBLEM_JSON, "application/json", HTML, "text/plain")
+
+
+async def arefusal(
+    request: HttpRequest, decision: Decision, decisions: Sequence[Decision]
+) -> HttpResponse:
+    """See refusal(). A page is made in a thread: what its template asks for may wait."""
+    if request.get_preferred_type(list(FORMS)) == HTML:
+        return await sync_to_async(refusal)(request, decision, decisions)
+    return refusal(request, decision, decisions)
 
 
 def refusal(
@@ -42,7 +53,7 @@ def refusal(
             }
         )
         response = HttpResponse(body, status=429, content_type=PROBLEM_JSON)
-    elif form == "text/html":
+    elif form == HTML:
         context = {"decision": decision, "violated": violated, "wait_s": wait_s}
         body = render_to_string(options()["TEMPLATE"], context, request)
         response = HttpResponse(body, status=429)

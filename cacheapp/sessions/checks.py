@@ -13,6 +13,7 @@ from cacheapp.sessions.settings import session_settings
 
 ENGINE = "cacheapp.sessions"
 MIDDLEWARE = "cacheapp.sessions.middleware.SessionMiddleware"
+_SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 _HINT = "See docs/sessions.md."
 
 
@@ -40,16 +41,7 @@ def check_sessions(**_: Any) -> list[CheckMessage]:
             )
         )
     if settings.migrates_from is not None:
-        try:
-            import_module(settings.migrates_from).SessionStore  # noqa: B018 - that it is there
-        except (AttributeError, ImportError) as error:
-            messages.append(
-                Error(
-                    f"CACHEAPP['SESSIONS']['MIGRATE_FROM'] is {settings.migrates_from!r}: {error}",
-                    hint="Name the SESSION_ENGINE that the site had before.",
-                    id="cacheapp.E042",
-                )
-            )
+        messages += _check_former(settings.migrates_from)
     if settings.writes_database and not conf.has_app("django.contrib.sessions"):
         messages.append(
             Error(
@@ -68,3 +60,26 @@ def check_sessions(**_: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def _check_former(engine: str) -> list[CheckMessage]:
+    if engine == _SIGNED_COOKIES:
+        return [
+            Error(
+                "CACHEAPP['SESSIONS']['MIGRATE_FROM'] names sessions in signed cookies, which "
+                "nobody can end: whoever kept such a cookie is signed in again after a logout.",
+                hint="Take the setting away; users log in once more.",
+                id="cacheapp.E042",
+            )
+        ]
+    try:
+        import_module(engine).SessionStore  # noqa: B018 - that it is there
+    except (AttributeError, ImportError) as error:
+        return [
+            Error(
+                f"CACHEAPP['SESSIONS']['MIGRATE_FROM'] is {engine!r}: {error}",
+                hint="Name the SESSION_ENGINE that the site had before.",
+                id="cacheapp.E042",
+            )
+        ]
+    return []

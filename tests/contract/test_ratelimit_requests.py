@@ -304,3 +304,23 @@ async def test_no_rates_are_no_limit(get: Get, settings: Any) -> None:
     rules(settings, {"name": "p", "rates": None})
     assert [(await get("/plain/")).status_code for _ in range(3)] == [200] * 3
     assert [(await get("/unlimited/")).content for _ in range(3)] == [b"free"] * 3
+
+
+async def test_the_page_of_a_refusal_may_do_what_only_sync_code_may(
+    get: Get, settings: Any
+) -> None:
+    settings.TEMPLATES = [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "OPTIONS": {
+                "loaders": [("django.template.loaders.locmem.Loader", {"slow.html": "{{ who }}"})],
+                "context_processors": ["tests.ratelimit.urls.who"],
+            },
+        }
+    ]
+    rules(settings, {"name": "p", "rates": "0/w", "path": "/aplain/"}, TEMPLATE="slow.html")
+    html = {"accept": "text/html"}
+    assert (await get("/aplain/", headers=html)).content == b"of the database"
+    rules(settings, TEMPLATE="slow.html")
+    statuses = [(await get("/adecorated/", headers=html)).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]

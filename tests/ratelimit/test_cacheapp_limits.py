@@ -68,6 +68,42 @@ def test_explain_other_requests() -> None:
     )
 
 
+async def plan(request: Any) -> Any:
+    return "1/w" if request.headers.get("X-Plan") == "small" else None
+
+
+def test_plans_and_coroutine_functions(settings: Any) -> None:
+    async def key(request: Any) -> str:
+        return request.META["REMOTE_ADDR"]
+
+    def count(request: Any) -> Any:
+        return ["2/w", "9/d"]
+
+    def rules(rates: Any, key: Any) -> None:
+        settings.CACHEAPP = {"RATELIMIT": {"RULES": [{"name": "p", "rates": rates, "key": key}]}}
+
+    rules(count, "ip")
+    client = Client()
+    assert [client.get("/plain/").status_code for _ in range(3)] == [200, 200, 429]
+    assert "2/w: 0 of 2 left" in run("explain", "--path", "/plain/")
+    assert "forgot" in run("reset", "--rule", "p", "--ip", "127.0.0.1")
+    assert "2/w: 2 of 2 left" in run("explain", "--path", "/plain/")
+    rules(plan, key)
+    assert run("explain", "--path", "/plain/") == "p: no limit\n"
+    said = run("explain", "--path", "/plain/", "--header", "X-Plan=small")
+    assert said.startswith("p: counts key:127.0.0.1\n  1/w: 1 of 1 left")
+
+
+def test_an_address_is_forgotten_as_it_is_counted(settings: Any) -> None:
+    settings.CACHEAPP["RATELIMIT"]["IPV6_PREFIX"] = 48
+    settings.CACHEAPP = {**settings.CACHEAPP}
+    client = Client(REMOTE_ADDR="2001:db8:1:2::3")
+    assert client.get("/plain/").status_code == 200
+    assert run("reset", "--rule", "api", "--ip", "2001:db8:1:ffff::1") == (
+        "api: forgot what ip:2001:db8:1::/48 had used\n"
+    )
+
+
 def test_errors(settings: Any) -> None:
     with pytest.raises(CommandError, match=r"no rule 'x'; there are: api, .*friends"):
         run("reset", "--rule", "x", "--user", "1")

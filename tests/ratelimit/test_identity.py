@@ -205,3 +205,14 @@ async def test_async_code_asks_for_the_user_without_a_thread() -> None:
 def test_what_is_no_key_is_refused(key: Any) -> None:
     with pytest.raises(ImproperlyConfigured):
         key_function(key, Proxies())
+
+
+def test_long_headers_are_not_kept() -> None:
+    proxies = Proxies(["10.0.0.0/8"])
+    for number in range(3):
+        header = f"{'x' * 5000}{number}, 198.51.100.7"
+        assert proxies.client("10.0.0.1", header) == "198.51.100.7"
+        assert proxies.client("10.0.0.1", header + ", 10.0.0.2" * 4) == "198.51.100.7"
+    assert proxies.kept == 0
+    assert proxies.client("10.0.0.1", "198.51.100.8") == "198.51.100.8"
+    assert proxies.kept == 1

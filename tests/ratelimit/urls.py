@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
+from django.utils.asyncio import async_unsafe
 from django.views import View
 
 from cacheapp.ratelimit.decorators import ratelimit
@@ -107,6 +108,16 @@ class Called:
 
     def __call__(self, request: Any, word: str = "") -> HttpResponse:
         return HttpResponse(word if not request.limited else "limited")
+
+
+@async_unsafe("not in async code")
+def _looked_up() -> str:
+    return "of the database"
+
+
+def who(_request: HttpRequest) -> dict[str, Any]:
+    """A context processor that asks the database."""
+    return {"who": _looked_up()}
 
 
 unlimited = ratelimit(None, key="ip", block=False)(functools.partial(Called(), word="free"))

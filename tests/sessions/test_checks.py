@@ -31,6 +31,7 @@ def site(settings: Any) -> None:
         ({"MIGRATE_FROM": 5}, ["cacheapp.E040"]),
         ({"CACHE": "nowhere"}, ["cacheapp.E041"]),
         ({"MIGRATE_FROM": "no.such.engine"}, ["cacheapp.E042"]),
+        ({"MIGRATE_FROM": "django.contrib.sessions.backends.signed_cookies"}, ["cacheapp.E042"]),
     ],
 )
 def test_what_is_found(settings: Any, sessions: Any, found: list[str]) -> None:

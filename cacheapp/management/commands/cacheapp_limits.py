@@ -11,17 +11,19 @@ remember a refusal themselves, for MEMO_SECONDS at most: a reset takes effect th
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from inspect import isawaitable
 from types import SimpleNamespace
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.http import Http404, HttpRequest
 from django.urls import resolve
 from redis.exceptions import RedisError
 
-from cacheapp.ratelimit.identity import Proxies
-from cacheapp.ratelimit.rules import Rule, rules, rules_of_code
+from cacheapp.ratelimit.rates import Rate
+from cacheapp.ratelimit.rules import Rule, effective_rates, proxies, rules, rules_of_code
 
 _LOOPBACK = "127.0.0.1"
 
@@ -98,12 +100,16 @@ class Command(BaseCommand):
             if not rule.matches(request):
                 continue
             met += 1
-            if rule.is_exempt is not None and rule.is_exempt(request):
+            if rule.is_exempt is not None and _found(rule.is_exempt(request)):
                 self.stdout.write(f"{rule.name}: exempt")
                 continue
-            identity = str(rule.key(request, False))
+            rates = _rates(rule, request)
+            if rule.rates_of is not None and rates is None:
+                self.stdout.write(f"{rule.name}: no limit")
+                continue
+            identity = _found(rule.key(request, False))
             self.stdout.write(f"{rule.name}: counts {identity}")
-            looked = rule.limiter.peek(identity)
+            looked = rule.limiter.peek(identity, rates=rates)
             for state in looked.states:
                 says = f"wait {state.wait_s:.1f} s" if state.wait_s else "admits"
                 self.stdout.write(
@@ -126,13 +132,30 @@ class Command(BaseCommand):
         if options["user"]:
             identity = f"user:{options['user']}"
         elif options["ip"]:
-            identity = f"ip:{Proxies().client(options['ip'], '')}"
-        was_there = found[0].limiter.reset(identity)
+            identity = f"ip:{proxies().client(options['ip'], '')}"
+        whose = {"path": "/", "method": "GET", "header": [], "ip": _LOOPBACK, **options}
+        whose["ip"] = whose["ip"] or _LOOPBACK
+        rates = _rates(found[0], _request(whose))
+        was_there = found[0].limiter.reset(identity, rates=rates)
         self.stdout.write(
             f"{options['rule']}: forgot what {identity} had used"
             if was_there
             else f"{options['rule']}: {identity} had used nothing"
         )
+
+
+def _found(given: Any) -> Any:
+    """What a rule's function gave, awaited where it is a coroutine function."""
+
+    async def awaited() -> Any:
+        return await given
+
+    return async_to_sync(awaited)() if isawaitable(given) else given
+
+
+def _rates(rule: Rule, request: Any) -> tuple[Rate, ...] | None:
+    """The rates of a request where they are not the rule's own."""
+    return None if rule.rates_of is None else effective_rates(_found(rule.rates_of(request)))
 
 
 def _request(options: dict[str, Any]) -> Any:
