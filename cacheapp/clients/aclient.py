@@ -185,13 +185,14 @@ class AsyncEnginePipeline(redis.asyncio.client.Pipeline):
         direct = None
         if stack and not (self.watching or self.connection or self.scripts):
             direct = self._client._direct or await self._client._open()
-        if direct is None or pipeline_waits(stack):
+        plain = direct is not None and direct.are_plain(stack)
+        if direct is None or (not plain and pipeline_waits(stack)):
             return await super().execute(raise_on_error)
         try:
             if self.is_transaction or self.explicit_transaction:
-                replies = direct.run_transaction(stack, self.annotate_exception)
+                replies = direct.run_transaction(stack, self.annotate_exception, plain=plain)
             else:
-                replies = direct.run_pipeline(stack)
+                replies = direct.run_pipeline(stack, plain=plain)
             if raise_on_error:
                 self.raise_first_error(stack, replies)
             return [await item if inspect.isawaitable(item) else item for item in replies]

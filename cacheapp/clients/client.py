@@ -22,6 +22,7 @@ import redis.client
 
 from cacheapp.clients.bytelevel import ByteCommands
 from cacheapp.clients.direct import DirectSession, pipeline_waits, waits, when_lost
+from cacheapp.clients.forms import learn
 from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.mappings import HOT_MAPPINGS
@@ -111,6 +112,8 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
     def set_response_callback(self, command: str, callback: Any) -> None:
         """Parse the command's replies with ``callback(reply, **options)``."""
         super().set_response_callback(command, callback)
+        if self._direct is not None:
+            self._direct.forget_callbacks()
         # Those of `methods` are made again when they are next used.
         for name in (command.lower(), *_METHODS):
             vars(self).pop(name, None)
@@ -128,8 +131,15 @@ class EngineRedis(redis.Redis, ByteCommands, NativeScripts):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run one command and return its parsed reply. Raises redis-py's own exceptions."""
         direct = self._direct or self._open()
-        if direct is None or waits(args):
+        if direct is None:
             return self._execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        form = direct.forms.get(args[0])
+        if form is not None and not options:
+            return form(*args)
+        if waits(args):
+            return self._execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        if form is None:
+            learn(direct, args[0])
         return direct.execute(args, options)
 
     def run_script(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
@@ -180,14 +190,15 @@ class EnginePipeline(redis.client.Pipeline):
         direct = None
         if stack and not (self.watching or self.connection or self.scripts):
             direct = self._client._direct or self._client._open()
-        if direct is None or pipeline_waits(stack):
+        plain = direct is not None and direct.are_plain(stack)
+        if direct is None or (not plain and pipeline_waits(stack)):
             replies: list[Any] = super().execute(raise_on_error)
             return replies
         try:
             if self.transaction or self.explicit_transaction:
-                replies = direct.run_transaction(stack, self.annotate_exception)
+                replies = direct.run_transaction(stack, self.annotate_exception, plain=plain)
             else:
-                replies = direct.run_pipeline(stack)
+                replies = direct.run_pipeline(stack, plain=plain)
             if raise_on_error:
                 self.raise_first_error(stack, replies)  # type: ignore[no-untyped-call]
             return replies

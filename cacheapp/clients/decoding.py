@@ -51,13 +51,15 @@ PLAIN_COMMANDS = frozenset(
 PLAIN_OF_THEM = PLAIN | {list, dict}
 
 
-# Names of commands with one argument, as redis-py writes them.
+# Names of commands with one argument or two, as redis-py writes them.
 _single_words = {
     name: name.encode()
     for name in (
         *("DECR", "DUMP", "ECHO", "EXISTS", "GET", "GETDEL", "HGETALL", "HKEYS", "HLEN", "HVALS"),
         *("INCR", "LLEN", "PERSIST", "PTTL", "SCARD", "SMEMBERS", "STRLEN", "TTL", "TYPE"),
-        *("DEL", "UNLINK", "XLEN", "ZCARD"),
+        *("DEL", "UNLINK", "XLEN", "ZCARD", "LPOP", "RPOP", "SET", "SETNX", "INCRBY", "DECRBY"),
+        *("HGET", "HEXISTS", "HDEL", "SADD", "SREM", "SISMEMBER", "LPUSH", "RPUSH", "EXPIRE"),
+        *("PEXPIRE", "ZSCORE", "ZRANK", "ZREM", "APPEND", "GETSET", "PFADD", "PFCOUNT"),
     )
 }
 
@@ -113,12 +115,25 @@ def commands_encoder(encode: CommandEncoder, utf8: bool) -> CommandsEncoder:
     known = _single_words.get
 
     def encode_pairs(commands: Iterable[Sequence[Any]]) -> list[list[bytes]]:
-        return [
-            [name, args[1].encode()]
-            if len(args) == 2 and type(args[1]) is str and (name := known(args[0])) is not None
-            else encode(args)
-            for args in commands
-        ]
+        encoded: list[list[bytes]] = []
+        add = encoded.append
+        for args in commands:
+            name = known(args[0])
+            if name is None or len(args) > 3:
+                add(encode(args))
+            elif len(args) == 2 and type(args[1]) is str:
+                add([name, args[1].encode()])
+            elif len(args) == 3 and type(args[1]) is str:
+                second = args[2]
+                if type(second) is str:
+                    add([name, args[1].encode(), second.encode()])
+                elif type(second) is int:
+                    add([name, args[1].encode(), b"%d" % second])
+                else:
+                    add(encode(args))
+            else:
+                add(encode(args))
+        return encoded
 
     return encode_pairs if utf8 else encode_each
 

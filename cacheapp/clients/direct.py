@@ -23,10 +23,12 @@ from cacheapp.clients.decoding import (
     decode_bytes,
     reply_error,
 )
+from cacheapp.clients.parsing import Parser, parser
 from cacheapp.clients.scripts import Script
-from cacheapp.engine.batches import execute_batch
+from cacheapp.engine.batches import execute_batch, execute_transaction
 from cacheapp.engine.errors import CommandError, SessionEndedError
 from cacheapp.engine.native import NOT_NATIVE, runner, update_slowly
+from cacheapp.engine.registry import COMMANDS
 from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import gets, getter, msetter, only_hits
 
@@ -38,6 +40,8 @@ Annotate = Callable[[Exception, int, tuple[Any, ...]], None]
 
 #: redis-py's options for reading a reply, which callbacks do not take.
 _READ_OPTIONS = frozenset({NEVER_DECODE, EMPTY_RESPONSE, "keys"})
+# Those that redis-py gives to commands which have no others.
+_NO_OPTIONS = frozenset({"keys"})
 # redis-py's dict folds the case of every look-up in Python; most names are upper case already.
 _look_up: Callable[[Any, Any], Any] = dict.get
 # Types of replies that need no decoding, by the command.
@@ -100,6 +104,7 @@ class DirectSession:
     """
 
     __slots__ = (
+        "__weakref__",
         "_callbacks",
         "_get",
         "_get_each",
@@ -109,8 +114,11 @@ class DirectSession:
         "decode",
         "encode",
         "engine",
+        "forms",
         "mset",
+        "parsers",
         "session",
+        "uses",
     )
 
     def __init__(
@@ -131,6 +139,11 @@ class DirectSession:
         self._run_native = runner(self.session)
         self._get, self._get_each = getter(self.session), gets(self.session)
         self._callbacks = callbacks
+        # Of commands without options, by name: how replies are parsed; see `plain`.
+        self.parsers: dict[Any, Parser] = {}
+        # Functions of commands that are used a lot by their names; see `forms`.
+        self.forms: dict[Any, Callable[..., Any]] = {}
+        self.uses: dict[str, int] = {}
         self.encode = connection.encode
         self.decode = connection.decode
 
@@ -138,6 +151,28 @@ class DirectSession:
         """Return what parses the replies of the command called ``name`` (upper case)."""
         found: Callable[..., Any] | None = _look_up(self._callbacks, name)
         return found
+
+    def forget_callbacks(self) -> None:
+        """Look for the callbacks of commands again."""
+        self.parsers.clear()
+        self.forms.clear()
+        self.uses.clear()
+
+    def are_plain(self, commands: Sequence[Queued]) -> bool:
+        """Say whether all of them have parsers, and no options.
+
+        Of a name that is new it finds out; of one that waits, or is unknown, each time.
+        """
+        parsers = self.parsers
+        for args, options in commands:
+            if args[0] in parsers and (not options or options.keys() == _NO_OPTIONS):
+                continue
+            name = args[0]
+            row = COMMANDS.get(name.encode()) if type(name) is str else None
+            if row is None or not row.only_keys or options:
+                return False
+            parsers[name] = parser(self, name)
+        return True
 
     def close(self) -> None:
         """End the session."""
@@ -187,8 +222,10 @@ class DirectSession:
             )
         return callback(reply)
 
-    def run_pipeline(self, commands: Sequence[Queued]) -> list[Any]:
+    def run_pipeline(self, commands: Sequence[Queued], *, plain: bool = False) -> list[Any]:
         """Run commands one after the other; errors stand in the list as exceptions.
+
+        `plain` says that they `are_plain`.
 
         Raises DataError before any has run where an argument cannot be encoded.
         """
@@ -212,6 +249,8 @@ class DirectSession:
             except CommandError as error:
                 replies.append(error)
             at = len(replies)
+        if plain:
+            return self._parsed_plainly(replies, commands)
         return [
             reply_error(reply)
             if isinstance(reply, CommandError)
@@ -219,7 +258,24 @@ class DirectSession:
             for reply, (args, options) in zip(replies, commands, strict=True)
         ]
 
-    def run_transaction(self, commands: Sequence[Queued], annotate: Annotate) -> list[Any]:
+    def _parsed_plainly(self, replies: Sequence[Any], commands: Sequence[Queued]) -> list[Any]:
+        """The replies of commands which `are_plain`."""
+        parsers = self.parsers
+        found: list[Any] = []
+        add = found.append
+        for reply, (args, _) in zip(replies, commands, strict=True):
+            plain, parse = parsers[args[0]]
+            if type(reply) in plain:
+                add(reply)
+            elif isinstance(reply, CommandError):
+                add(reply_error(reply))
+            else:
+                add(reply if parse is None else parse(reply))
+        return found
+
+    def run_transaction(
+        self, commands: Sequence[Queued], annotate: Annotate, *, plain: bool = False
+    ) -> list[Any]:
         """Run commands between MULTI and EXEC; errors stand in the list as exceptions.
 
         Where MULTI refuses to queue a command none runs: raises the first such error, after
@@ -228,6 +284,10 @@ class DirectSession:
         execute, session = self.engine.execute, self.session
         refused: RedisError | None = None
         encoded = self.connection.pack_commands([args for args, _ in commands])
+        if plain:
+            replies = execute_transaction(session, encoded)
+            if replies is not None:
+                return self._parsed_plainly(replies, commands)
         with self.engine.lock:
             try:
                 execute(session, [b"MULTI"])

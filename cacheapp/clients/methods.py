@@ -19,11 +19,10 @@ from dataclasses import replace
 from typing import Any
 
 import redis
-from redis._parsers.helpers import bool_ok, float_or_none, get_response_callbacks
 
 from cacheapp.clients.compiled import NAMES, VALUES, Shape, compiled, fixed
-from cacheapp.clients.decoding import PLAIN, PLAIN_COMMANDS, PLAIN_OF_THEM
 from cacheapp.clients.direct import DirectSession
+from cacheapp.clients.parsing import parser
 from cacheapp.engine.commands.sets import sinter_unordered, smembers_unordered
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "Method",
     "hot_methods",
     "of_shape",
-    "parser",
     "queued_methods",
 ]
 
@@ -63,54 +61,6 @@ class HotMethod:
         function = self._build(direct, self._command, bound)
         vars(client)[self._name] = function
         return function
-
-
-# redis-py's callbacks that make a set of a reply, an empty one of an empty one.
-_MAKE_SETS = frozenset(
-    get_response_callbacks(protocol, legacy)["SMEMBERS"]
-    for protocol, legacy in ((None, True), (None, False), (2, True))
-)
-
-
-# redis-py's callbacks that change a reply only where a method's options ask for it.
-_CHANGE_NOTHING = frozenset(
-    get_response_callbacks(protocol, legacy)[command]
-    for protocol, legacy in ((None, True), (None, False), (2, True), (2, False))
-    for command in ("ZRANK", "ZRANGE")
-)
-# Callbacks that ask nothing of a reply but what it has as bytes.
-_OF_PLAIN = frozenset({bool, bool_ok, float, float_or_none})
-# Commands that reply with a number, or None.
-_COUNTS = frozenset(
-    ("APPEND", "BITCOUNT", "DEL", "EXISTS", "GEOADD", "GETBIT", "HDEL", "HINCRBY", "HLEN", "HSET",
-     "INCRBY", "LLEN", "LPUSH", "PFADD", "PFCOUNT", "PTTL", "PUBLISH", "RPUSH", "SADD", "SCARD",
-     "SETBIT", "SETRANGE", "SISMEMBER", "SREM", "STRLEN", "TTL", "UNLINK", "XLEN", "ZCARD",
-     "ZCOUNT", "ZRANK", "ZREM", "ZREVRANK")
-)  # fmt: skip
-
-
-def parser(direct: DirectSession, command: str) -> tuple[frozenset[object], Method | None]:
-    """Types of replies that need no parsing, and what parses the others; see `compiled`."""
-    callback, decode = direct.callback(command), direct.decode
-    raw = not direct.connection.encoder.decode_responses
-    plain = PLAIN if raw else PLAIN - {bytes}
-    if raw and command in PLAIN_COMMANDS:
-        plain = PLAIN_OF_THEM
-    if callback is None or callback in _CHANGE_NOTHING:
-        if command in _COUNTS or (raw and command in PLAIN_COMMANDS):
-            return plain, None
-        return plain, bytes if raw and command == "TYPE" else decode
-    if callback in _OF_PLAIN:
-        # Of integers, statuses and numbers as text: nothing to decode.
-        return frozenset(), callback
-    if raw and callback in _MAKE_SETS:
-        return frozenset(), set
-    parse: Method = callback
-
-    def decode_and_parse(reply: Any) -> Any:
-        return parse(reply if type(reply) in plain else decode(reply))
-
-    return frozenset(), decode_and_parse
 
 
 def _as_set(shape: Shape, unordered: Method) -> Build:
@@ -189,24 +139,31 @@ def queued_methods() -> dict[str, Method]:
     Those of the shapes above, and SET without options. While keys are watched, and for arguments
     that are not plain, it is redis-py's own method that does it.
     """
-    found: dict[str, Method] = {"set": _queued("set", "SET", 2, 2)}
-    for count, build in enumerate((_of_key, _of_key_and_one, _of_key_and_two), 1):
+    found: dict[str, Method] = {
+        "set": _queued_two("set", "SET"),
+        "smembers": _queued_one("smembers", "SMEMBERS"),
+    }
+    makers = {_of_key: _queued_one, _of_key_and_one: _queued_two, _of_key_and_two: _queued_three}
+    for build, make in makers.items():
         for entry in SHAPES[build].split():
             name, _, command = entry.partition("=")
-            found[name] = _queued(name, command or name.upper(), count, count)
+            found[name] = make(name, command or name.upper())
     return found
 
 
-def _queued(name: str, command: str, least: int, most: int) -> Method:
+_SCALARS = frozenset({bytes, str, int, float})
+
+
+def _queued_one(name: str, command: str) -> Method:
     whole: Method = getattr(redis.client.Pipeline, name)
 
     @functools.wraps(whole)
     def method(pipeline: Any, *args: Any, **named: Any) -> Any:
         if (
             named
-            or not least <= len(args) <= most
+            or len(args) != 1
+            or type(args[0]) not in _SCALARS
             or (pipeline.watching and not pipeline.explicit_transaction)
-            or not _SCALARS.issuperset(map(type, args))
         ):
             return whole(pipeline, *args, **named)
         pipeline.command_stack.append(((command, *args), {}))
@@ -215,4 +172,42 @@ def _queued(name: str, command: str, least: int, most: int) -> Method:
     return method
 
 
-_SCALARS = frozenset({bytes, str, int, float})
+def _queued_two(name: str, command: str) -> Method:
+    whole: Method = getattr(redis.client.Pipeline, name)
+    # INCR is INCRBY by 1.
+    default = (1,) if command in ("INCRBY", "DECRBY") else ()
+
+    @functools.wraps(whole)
+    def method(pipeline: Any, *args: Any, **named: Any) -> Any:
+        if default and len(args) == 1:
+            args += default
+        if (
+            named
+            or len(args) != 2
+            or type(args[1]) not in _SCALARS
+            or type(args[0]) not in _SCALARS
+            or (pipeline.watching and not pipeline.explicit_transaction)
+        ):
+            return whole(pipeline, *args, **named)
+        pipeline.command_stack.append(((command, *args), {}))
+        return pipeline
+
+    return method
+
+
+def _queued_three(name: str, command: str) -> Method:
+    whole: Method = getattr(redis.client.Pipeline, name)
+
+    @functools.wraps(whole)
+    def method(pipeline: Any, *args: Any, **named: Any) -> Any:
+        if (
+            named
+            or len(args) != 3
+            or not _SCALARS.issuperset(map(type, args))
+            or (pipeline.watching and not pipeline.explicit_transaction)
+        ):
+            return whole(pipeline, *args, **named)
+        pipeline.command_stack.append(((command, *args), {}))
+        return pipeline
+
+    return method

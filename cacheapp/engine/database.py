@@ -228,11 +228,16 @@ class Database:
 
         The caller still calls `changed`.
         """
+        engine = self.engine
         slot = self.slots.get(key, -1)
-        if slot >= 0 and self.is_due(slot):
+        if (
+            slot >= 0
+            and (deadline := self.deadlines[slot])
+            and deadline < engine.now * 1000.0
+            and deadline < engine.now_ms
+        ):
             self.expire_slot(slot)
             slot = -1
-        engine = self.engine
         if slot < 0:
             self.insert(key, value, lfu_start(engine.now) if engine.lfu else engine.now)
             if engine.event_flags:

@@ -97,6 +97,8 @@ class Command:
     skip: int = 1
     no_script: bool = False
     only_reads: bool = False
+    # It works on keys alone: neither waits nor asks for the state of its session.
+    only_keys: bool = False
     # How many words a command has, the name included; no number will do for a container.
     count_min: int = 0
     count_max: int = 0
@@ -218,6 +220,11 @@ def _derive(row: Command, categories: str) -> None:
     row.skip = 2 if "|" in row.name else 1
     row.no_script = "noscript" in row.flags
     row.only_reads = "readonly" in row.flags and not row.no_script
+    row.only_keys = (
+        row.has_keys
+        and row.skip == 1
+        and row.flags.isdisjoint(("noscript", "blocking", "no_multi"))
+    )
     row.count_min = abs(row.arity)
     row.count_max = row.arity if row.arity > 0 else sys.maxsize
     words = set(categories.split())

@@ -38,6 +38,8 @@ _DEADLINE_OPTIONS = {
 }
 
 
+# Less than this much, in any unit, is a deadline in 64 bits.
+_SURELY_FITS = 2**52
 # Of `incrbyfloat_number`: as many digits as are exact in a double, with room for the sum.
 _SHORT_FLOAT_BYTES = 11
 _SHORT_FLOAT_MAX = 1e5
@@ -201,6 +203,9 @@ def setnx(ctx: Session, key: bytes, value: bytes) -> Reply:
     since="2.0.0", summary="Sets the string value of a key and its expiration time in seconds.",
 )  # fmt: skip
 def setex(ctx: Session, key: bytes, seconds: bytes, value: bytes) -> Reply:
+    amount = parse_int(seconds)
+    if 0 < amount < _SURELY_FITS:
+        return _set_until(ctx, key, value, amount * 1000 + int(ctx.engine.now * 1000))
     return _set_until(ctx, key, value, _deadline_ms(ctx, b"EX", seconds, "setex"))
 
 
@@ -214,10 +219,12 @@ def psetex(ctx: Session, key: bytes, milliseconds: bytes, value: bytes) -> Reply
 
 
 def _set_until(ctx: Session, key: bytes, value: bytes, deadline: int) -> Reply:
-    ctx.db.put(key, value)
-    ctx.db.set_deadline(key, deadline)
-    ctx.db.changed(key, b"set")
-    ctx.db.notify(b"expire", key)
+    db = ctx.db
+    db.put(key, value, keep_deadline=True)
+    db.set_deadline(key, deadline)
+    db.changed(key, b"set")
+    if ctx.engine.event_flags:
+        db.notify(b"expire", key)
     return OK
 
 
