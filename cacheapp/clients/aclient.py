@@ -22,13 +22,14 @@ from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.mappings import MAPPING_SHAPES
 from cacheapp.clients.methods import SHAPES, hot_methods
+from cacheapp.clients.numbers import NUMBER_SHAPES
 from cacheapp.clients.pool import AsyncEngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
 from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["AsyncEnginePipeline", "AsyncEngineRedis"]
 
-_METHODS = hot_methods({**SHAPES, **MAPPING_SHAPES}, redis.asyncio.Redis)
+_METHODS = hot_methods({**SHAPES, **MAPPING_SHAPES, **NUMBER_SHAPES}, redis.asyncio.Redis)
 
 
 class AsyncEngineRedis(redis.asyncio.Redis, ByteCommands, NativeScripts):  # type: ignore[misc]

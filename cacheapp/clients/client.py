@@ -27,13 +27,14 @@ from cacheapp.clients.hot import HOT_COMMANDS, hot_commands
 from cacheapp.clients.lean import queue_mset_px
 from cacheapp.clients.mappings import HOT_MAPPINGS
 from cacheapp.clients.methods import HOT_METHODS, queued_methods
+from cacheapp.clients.numbers import HOT_NUMBERS
 from cacheapp.clients.pool import EngineConnectionPool
 from cacheapp.clients.scripts import NativeScripts, Script
 from cacheapp.engine.native import NOT_NATIVE
 
 __all__ = ["EnginePipeline", "EngineRedis"]
 
-_METHODS = {**HOT_METHODS, **HOT_MAPPINGS}
+_METHODS = {**HOT_METHODS, **HOT_MAPPINGS, **HOT_NUMBERS}
 
 _clients: weakref.WeakSet[EngineRedis] = weakref.WeakSet()
 

@@ -18,11 +18,8 @@ from redis._parsers.helpers import (
 from cacheapp.clients.compiled import Shape, as_bytes
 from cacheapp.clients.direct import DirectSession
 from cacheapp.clients.methods import Build, Method, hot_methods, of_shape
-from cacheapp.engine.commands.geo import geoadd_degrees
 from cacheapp.engine.commands.streamreads import xread_records
 from cacheapp.engine.commands.streams import xrange_records, xrevrange_records
-from cacheapp.engine.commands.strings import incrbyfloat_number
-from cacheapp.engine.structures.geohash import is_on_map
 
 __all__ = ["HOT_MAPPINGS", "MAPPING_SHAPES"]
 
@@ -41,25 +38,6 @@ for field, value in {mapping}.items():
 
 
 _REST: Final = "rest = []\nadd = rest.append"
-_ZADD = Shape(
-    1,
-    f"""
-if type({{1}}) is not dict or not {{1}}:
-    raise DataError
-rest = None
-if len({{1}}) == 1:
-    [(field, value)] = {{1}}.items()
-    field = {_FIELD}
-    value = {_VALUE}
-else:
-    rest = []
-    for field, value in {{1}}.items():
-        rest.append({_VALUE})
-        rest.append({_FIELD})
-""",
-    "_0, *(rest or (value, field))",
-    call="handler(session, _0, value, field) if rest is None else handler(session, _0, *rest)",
-)
 _MSET = Shape(0, _REST + _pairs("{0}", "add"), "*rest")
 _HSET = Shape(
     1,
@@ -104,41 +82,6 @@ add(b"*" if {{2}} == "*" else encoded({{2}}))
 {_pairs("{1}", "add").strip()}
 """,
     "_0, *rest",
-)
-# Degrees go to the handler as they are: to write and to read them takes as long as all the rest.
-_GEOADD = Shape(
-    1,
-    f"""
-if type({{1}}) not in (list, tuple) or len({{1}}) != 3:
-    raise DataError
-east, north, member = {{1}}
-if type(east) is not float or type(north) is not float or not make(east, north):
-    raise DataError
-member = {as_bytes("member")}
-""",
-    "_0, encoded(east), encoded(north), member",
-    make=is_on_map,
-    call="handler(session, _0, east, north, member)",
-    handler=geoadd_degrees,
-)
-_INCRBYFLOAT = Shape(
-    1,
-    "if type({1}) is not float and type({1}) is not int: raise DataError",
-    "_0, encoded({1})",
-    call="handler(session, _0, {1})",
-    handler=incrbyfloat_number,
-)
-_GEODIST = Shape(
-    3,
-    """
-if {3} is None:
-    rest = ()
-elif type({3}) is str and {3} in ("m", "km", "mi", "ft"):
-    rest = ({3}.encode(),)
-else:
-    raise DataError
-""",
-    "_0, _1, _2, *rest",
 )
 _SETBIT = Shape(2, 'flag = b"1" if {2} else b"0"', "_0, _1, flag")
 _RANGE = Shape(3)
@@ -244,15 +187,11 @@ rest += [{_VALUE} for value in {{0}}.values()]
 
 
 MAPPING_SHAPES: Final[dict[Build, str]] = {
-    of_shape(_ZADD): "zadd",
     of_shape(_HSET): "hset",
     of_shape(_MSET): "mset",
     of_shape(_HMGET): "hmget",
     of_shape(_XADD): "xadd",
     of_shape(_SETBIT): "setbit",
-    of_shape(_GEOADD): "geoadd",
-    of_shape(_INCRBYFLOAT): "incrbyfloat",
-    of_shape(_GEODIST): "geodist",
     _rank_range(4): "zrange",
     _rank_range(3): "zrevrange",
     _id_range(xrange_records): "xrange",

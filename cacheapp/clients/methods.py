@@ -107,7 +107,7 @@ SHAPES: dict[Build, str] = {
         pexpire incr=INCRBY decr=DECRBY incrby
     """,
     _of_key_and_two: """
-        getrange lrange setrange hincrby psetex zincrby ltrim lset zcount zrangebyscore
+        getrange lrange setrange psetex lset
     """,
     of_shape(NAMES): "delete=DEL exists unlink pfcount",
     of_shape(VALUES): "lpush rpush sadd srem hdel zrem pfadd",
@@ -143,6 +143,8 @@ def queued_methods() -> dict[str, Method]:
         "set": _queued_two("set", "SET"),
         "smembers": _queued_one("smembers", "SMEMBERS"),
     }
+    for name in ("hincrby", "ltrim", "zcount", "zincrby"):
+        found[name] = _queued_three(name, name.upper())
     makers = {_of_key: _queued_one, _of_key_and_one: _queued_two, _of_key_and_two: _queued_three}
     for build, make in makers.items():
         for entry in SHAPES[build].split():

@@ -47,6 +47,10 @@ _SPARSE_SLOTS_MIN = 4096
 _REBUILT_SLOTS_MAX = 2048
 
 
+def _find_nothing(_key: bytes) -> None:
+    return None
+
+
 class Database:
     """Keys with their values and deadlines (milliseconds since the epoch, 0 for none)."""
 
@@ -271,18 +275,20 @@ class Database:
             and self.sizes is None
             and self.field_deadlines is None
         )
-        for at in range(0, len(pairs), 2):
-            key = pairs[at]
-            slot = slots.get(key) if plain else None
+        find = slots.get if plain else _find_nothing
+        overwritten = 0
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            slot = find(key)
             if slot is None or deadlines[slot]:
-                self.put(key, pairs[at + 1])
+                self.put(key, value)
                 self.changed(key, b"set")
                 continue
-            values[slot] = pairs[at + 1]
+            values[slot] = value
             accesses[slot] = now
-            engine.dirty += 1
+            overwritten += 1
             if self.watchers:
                 self.touch_watchers_of(key)
+        engine.dirty += overwritten
 
     def replace(self, key: bytes, value: Any) -> None:
         """Let another representation of the same value take its place; no change to anybody."""

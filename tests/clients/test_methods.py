@@ -13,13 +13,14 @@ from redis.observability.providers import get_observability_instance
 from cacheapp.clients.client import EngineRedis
 from cacheapp.clients.mappings import HOT_MAPPINGS
 from cacheapp.clients.methods import HOT_METHODS
+from cacheapp.clients.numbers import HOT_NUMBERS
 from cacheapp.engine import propagation
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.propagation import TO_FILE
 
-METHODS = {**HOT_METHODS, **HOT_MAPPINGS}
+METHODS = {**HOT_METHODS, **HOT_MAPPINGS, **HOT_NUMBERS}
 KEYS = ("string", "number", "list", "hash", "set", "zset", "stream", "missing", b"string", 7)
 ARGUMENTS = (
     "a",

@@ -26,7 +26,7 @@ def setbit(ctx: Session, key: bytes, offset: bytes, bit: bytes) -> Reply:
     wanted = parse_int(bit, BIT_VALUE, low=0, high=1)
     buffer, grown = writable_bits(ctx, key, position)
     index, mask = position >> 3, 0x80 >> (position & 7)
-    old = int(bool(buffer[index] & mask))
+    old = 1 if buffer[index] & mask else 0
     if grown or old != wanted:
         if wanted:
             buffer[index] |= mask

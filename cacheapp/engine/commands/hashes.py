@@ -229,7 +229,11 @@ def hdel(ctx: Session, key: bytes, *fields: bytes) -> Reply:
     group="hash", since="2.0.0", summary="Adds an integer to a field of a hash (0 if missing).",
 )  # fmt: skip
 def hincrby(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply:
-    total = parse_int(amount)
+    return hincrby_number(ctx, key, field, parse_int(amount))
+
+
+def hincrby_number(ctx: Session, key: bytes, field: bytes, total: int) -> Reply:
+    """HINCRBY by a number of 64 bits."""
     found = _alive_for(ctx, key, field)
     current = None if found is None else found.get(field)
     if current is not None:

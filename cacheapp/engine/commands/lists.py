@@ -159,7 +159,10 @@ def _bounds(first: int, last: int, size: int) -> tuple[int, int]:
     """A range as Redis writes it, both ends included and negative from the end, as a slice."""
     if first < 0:
         first = max(0, first + size)
-    last = last + size if last < 0 else min(last, size - 1)
+    if last < 0:
+        last += size
+    elif last >= size:
+        last = size - 1
     return (first, last + 1) if first <= last else (0, 0)
 
 
@@ -169,22 +172,30 @@ def _bounds(first: int, last: int, size: int) -> tuple[int, int]:
     summary="Removes elements from both ends of a list.",
 )  # fmt: skip
 def ltrim(ctx: Session, key: bytes, start: bytes, stop: bytes) -> Reply:
-    first, last = parse_int(start), parse_int(stop)
-    value = ctx.db.edit(key, LIST)
+    return ltrim_to(ctx, key, parse_int(start), parse_int(stop))
+
+
+def ltrim_to(ctx: Session, key: bytes, first: int, last: int) -> Reply:
+    """LTRIM, for who has numbers of 64 bits."""
+    db = ctx.db
+    value = db.edit(key, LIST)
     if value is None:
         return OK
-    first, end = _bounds(first, last, len(value))
-    if first == 0 and end == len(value):
-        # To who watches it has changed, to a copy it has not.
-        prevent(ctx)
+    size = len(value)
+    first, end = _bounds(first, last, size)
     if first == end:
         value.clear()
-    else:
-        for _ in range(len(value) - end):
+    elif first or end < size:
+        for _ in range(size - end):
             value.pop()
         for _ in range(first):
             value.popleft()
-    ctx.db.removed_from(key, value, b"ltrim")
+    else:
+        # To who watches it has changed, to a copy it has not.
+        prevent(ctx)
+    db.changed(key, b"ltrim")
+    if not value:
+        db.delete(key)
     return OK
 
 

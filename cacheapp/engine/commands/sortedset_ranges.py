@@ -282,6 +282,24 @@ def zcount(ctx: Session, key: bytes, low: bytes, high: bytes) -> Reply:
     return stop - start if stop > start else 0
 
 
+def zcount_between(ctx: Session, key: bytes, low: float, high: float) -> Reply:
+    """ZCOUNT between two numbers, both included."""
+    found: SortedSet | None = ctx.db.read(key, SortedSet)
+    if found is None:
+        return 0
+    start, stop = found.score_range(low, False, high, False)
+    return stop - start if stop > start else 0
+
+
+def zrangebyscore_between(ctx: Session, key: bytes, low: float, high: float) -> Reply:
+    """ZRANGEBYSCORE between two numbers, both included."""
+    found: SortedSet | None = ctx.db.read(key, SortedSet)
+    if found is None:
+        return []
+    start, stop = found.score_range(low, False, high, False)
+    return found.members(start, stop)
+
+
 @command(
     "ZLEXCOUNT", arity=4, flags="readonly fast", keys=(1, 1, 1), key_flags="RO access",
     group="sorted-set", since="2.8.9", complexity="O(log(N))",

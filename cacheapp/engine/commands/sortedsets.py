@@ -62,7 +62,7 @@ def _sum(score: float, increment: float) -> float:
 )  # fmt: skip
 def zadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     if len(arguments) == 2 and arguments[0].upper() not in _ADD_OPTIONS:
-        return _add_one(ctx, key, *arguments)
+        return zadd_score(ctx, key, parse_float(arguments[0]), arguments[1])
     start = 0
     while start < len(arguments) and arguments[start].upper() in _ADD_OPTIONS:
         start += 1
@@ -82,7 +82,11 @@ def zadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     summary="Adds to the score of a member of a sorted set (0 if missing).", shaped=True,
 )  # fmt: skip
 def zincrby(ctx: Session, key: bytes, amount: bytes, member: bytes) -> Reply:
-    increment = parse_float(amount)
+    return zincrby_score(ctx, key, parse_float(amount), member)
+
+
+def zincrby_score(ctx: Session, key: bytes, increment: float, member: bytes) -> Reply:
+    """ZINCRBY by a number."""
     db, limits = ctx.db, ctx.engine.config.values
     found: SortedSet | None = db.edit(key, SortedSet)
     if found is None:
@@ -97,9 +101,8 @@ def zincrby(ctx: Session, key: bytes, amount: bytes, member: bytes) -> Reply:
     return score
 
 
-def _add_one(ctx: Session, key: bytes, raw: bytes, member: bytes) -> int:
-    """ZADD of one pair without options, which most are."""
-    score = parse_float(raw)
+def zadd_score(ctx: Session, key: bytes, score: float, member: bytes) -> Reply:
+    """ZADD of one pair without options, which most are; the score is a number."""
     db, limits = ctx.db, ctx.engine.config.values
     found: SortedSet | None = db.edit(key, SortedSet)
     if found is None:

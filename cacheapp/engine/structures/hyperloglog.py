@@ -177,7 +177,9 @@ class Shown:
 
     def holds(self, data: bytes | bytearray, element: bytes) -> bool:
         """Whether adding `element` to `data`, any string, is known to change nothing."""
-        index, value = position_of(element)
+        if len(element) > _KNOWN_BYTES_MAX:
+            return False
+        index, value = _known_position(element)
         return (
             value <= self._registers[index]
             and data.endswith(self._runs)
