@@ -19,26 +19,26 @@ from cacheapp.clients.compiled import Shape, as_bytes
 from cacheapp.clients.direct import DirectSession
 from cacheapp.clients.methods import Build, Method, hot_methods, of_shape
 from cacheapp.engine.commands.streamreads import xread_records
-from cacheapp.engine.commands.streams import xrange_records, xrevrange_records
+from cacheapp.engine.commands.streams import xadd_pair, xrange_records, xrevrange_records
 
 __all__ = ["HOT_MAPPINGS", "MAPPING_SHAPES"]
 
 _FIELD, _VALUE = as_bytes("field"), as_bytes("value")
 
 
-def _pairs(mapping: str, target: str) -> str:
-    """Lines that append the pairs of a mapping to a list, by `target`."""
-    return f"""
-if type({mapping}) is not dict or not {mapping}:
+_MSET = Shape(
+    0,
+    f"""
+if type({{0}}) is not dict or not {{0}}:
     raise DataError
-for field, value in {mapping}.items():
-    {target}({_FIELD})
-    {target}({_VALUE})
-"""
-
-
-_REST: Final = "rest = []\nadd = rest.append"
-_MSET = Shape(0, _REST + _pairs("{0}", "add"), "*rest")
+rest = []
+add = rest.append
+for field, value in {{0}}.items():
+    add({_FIELD})
+    add({_VALUE})
+""",
+    "*rest",
+)
 _HSET = Shape(
     1,
     f"""
@@ -69,19 +69,29 @@ rest = [{_FIELD} for field in {{1}}]
 _XADD = Shape(
     1,
     f"""
+if {{3}} is not None and (type({{3}}) is not int or {{3}} < 0):
+    raise DataError
+if type({{1}}) is not dict or not {{1}}:
+    raise DataError
 rest = []
-add = rest.append
 if {{3}} is not None:
-    if type({{3}}) is not int or {{3}} < 0:
-        raise DataError
-    add(b"MAXLEN")
-    if {{4}}:
-        add(b"~")
-    add(b"%d" % {{3}})
-add(b"*" if {{2}} == "*" else encoded({{2}}))
-{_pairs("{1}", "add").strip()}
+    rest = [b"MAXLEN", b"~", b"%d" % {{3}}] if {{4}} else [b"MAXLEN", b"%d" % {{3}}]
+if len({{1}}) == 1 and {{2}} == "*":
+    [(field, value)] = {{1}}.items()
+    field = {_FIELD}
+    value = {_VALUE}
+    single = True
+else:
+    single = False
+    rest.append(b"*" if {{2}} == "*" else encoded({{2}}))
+    for field, value in {{1}}.items():
+        rest.append({_FIELD})
+        rest.append({_VALUE})
 """,
-    "_0, *rest",
+    "_0, *rest, *((b'*', field, value) if single else ())",
+    call="handler(session, _0, field, value, {3}, True if {4} else False) if single else "
+    "row.handler(session, _0, *rest)",
+    handler=xadd_pair,
 )
 _SETBIT = Shape(2, 'flag = b"1" if {2} else b"0"', "_0, _1, flag")
 _RANGE = Shape(3)
@@ -93,11 +103,7 @@ rest = (_2, b"WITHSCORES") if {withscores} else (_2,)
 """
 _SCORED_ANSWER = "return [*map(tuple, reply)] if {withscores} else reply"
 _COUNTED = """
-if {3} is None:
-    rest = ()
-elif type({3}) is int and {3} > 0:
-    rest = (b"COUNT", b"%d" % {3})
-else:
+if {3} is not None and (type({3}) is not int or {3} <= 0):
     raise DataError
 """
 
@@ -139,9 +145,10 @@ def _id_range(records: Method) -> Build:
     shape = Shape(
         3,
         _COUNTED,
-        "_0, _1, _2, *rest",
+        "_0, _1, _2, *(() if {3} is None else (b'COUNT', b'%d' % {3}))",
         "return reply if not reply or type(reply[0]) is tuple else make(reply)",
         _rows,
+        call="handler(session, _0, _1, _2, {3})",
         handler=records,
     )
 
@@ -169,18 +176,25 @@ def _read(direct: DirectSession, command: str, whole: Method) -> Method:
         f"""
 if type({{0}}) is not dict or not {{0}} or observed():
     raise DataError
-if {{1}} is None:
+rest = None
+if {{1}} is None and len({{0}}) == 1:
+    [(field, value)] = {{0}}.items()
+    field = {_FIELD}
+    value = {_VALUE}
+elif {{1}} is None:
     rest = [b"STREAMS"]
 elif type({{1}}) is int and {{1}} > 0:
     rest = [b"COUNT", b"%d" % {{1}}, b"STREAMS"]
 else:
     raise DataError
-rest += [{_FIELD} for field in {{0}}]
-rest += [{_VALUE} for value in {{0}}.values()]
+if rest is not None:
+    rest += [{_FIELD} for field in {{0}}]
+    rest += [{_VALUE} for value in {{0}}.values()]
 """,
-        "*rest",
+        "*(rest or (b'STREAMS', field, value))",
         "return reply if type(reply) is list else make(reply)",
         _by_key,
+        call="handler(session, field, value) if rest is None else row.handler(session, *rest)",
         handler=xread_records,
     )
     return of_shape(shape)(direct, command, whole)

@@ -103,8 +103,7 @@ SHAPES: dict[Build, str] = {
         lpop rpop bitcount
     """,
     _of_key_and_one: """
-        hget hexists sismember zscore zrank zrevrank getbit lindex getset append setnx expire
-        pexpire incr=INCRBY decr=DECRBY incrby
+        hget hexists sismember zscore zrank zrevrank getbit lindex getset append setnx
     """,
     _of_key_and_two: """
         getrange lrange setrange psetex lset
@@ -145,6 +144,9 @@ def queued_methods() -> dict[str, Method]:
     }
     for name in ("hincrby", "ltrim", "zcount", "zincrby"):
         found[name] = _queued_three(name, name.upper())
+    for name in ("expire", "pexpire", "incrby"):
+        found[name] = _queued_two(name, name.upper())
+    found["incr"], found["decr"] = _queued_two("incr", "INCRBY"), _queued_two("decr", "DECRBY")
     makers = {_of_key: _queued_one, _of_key_and_one: _queued_two, _of_key_and_two: _queued_three}
     for build, make in makers.items():
         for entry in SHAPES[build].split():

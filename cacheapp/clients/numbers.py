@@ -14,12 +14,13 @@ import redis
 
 from cacheapp.clients.compiled import Shape, as_bytes
 from cacheapp.clients.methods import Build, hot_methods, of_shape
+from cacheapp.engine.commands.deadlines import expire_in
 from cacheapp.engine.commands.geo import geoadd_degrees
 from cacheapp.engine.commands.hashes import hincrby_number
 from cacheapp.engine.commands.lists import ltrim_to
 from cacheapp.engine.commands.sortedset_ranges import zcount_between, zrangebyscore_between
 from cacheapp.engine.commands.sortedsets import zadd_score, zincrby_score
-from cacheapp.engine.commands.strings import incrbyfloat_number
+from cacheapp.engine.commands.strings import count_by, incrbyfloat_number
 from cacheapp.engine.structures.geohash import is_on_map
 
 __all__ = ["HOT_NUMBERS", "NUMBER_SHAPES"]
@@ -88,6 +89,11 @@ _HINCRBY = _choice(_is_whole("{2}"), _TWO, "{2}", "", hincrby_number, count=2)
 _LTRIM = _choice(
     f"{_is_whole('{1}')} and {_is_whole('{2}')}", f"{_ONE}, {_TWO}", "{1}, {2}", "", ltrim_to
 )
+_INCRBY = _choice(_is_whole("{1}"), _ONE, "{1}", "", count_by)
+_DECRBY = _choice(_is_whole("{1}"), _ONE, "-{1}", "", count_by)
+# In a unit of milliseconds; a timedelta is none of these.
+_EXPIRE = _choice(_is_whole("{1}"), _ONE, "{1} * 1000", "", expire_in)
+_PEXPIRE = _choice(_is_whole("{1}"), _ONE, "{1}", "", expire_in)
 _INCRBYFLOAT = _choice(_is_double("{1}"), _ONE, "{1}", "", incrbyfloat_number)
 
 
@@ -136,6 +142,10 @@ NUMBER_SHAPES: Final[dict[Build, str]] = {
     of_shape(_between(zrangebyscore_between)): "zrangebyscore",
     of_shape(_HINCRBY): "hincrby",
     of_shape(_LTRIM): "ltrim",
+    of_shape(_INCRBY): "incr=INCRBY incrby",
+    of_shape(_DECRBY): "decr=DECRBY",
+    of_shape(_EXPIRE): "expire",
+    of_shape(_PEXPIRE): "pexpire",
     of_shape(_GEOADD): "geoadd",
     of_shape(_GEODIST): "geodist",
     of_shape(_INCRBYFLOAT): "incrbyfloat",

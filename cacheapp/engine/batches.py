@@ -51,11 +51,8 @@ def execute_batch(session: Session, commands: Sequence[list[bytes]], start: int 
                         engine.now = session.last_active = now
                         session.last_command = display = row.display
                         try:
-                            # Without a star it is faster.
-                            if len(args) == 3:
+                            if len(args) == 3:  # without a star it is faster
                                 reply = row.handler(session, args[1], args[2])
-                            elif len(args) == 2:
-                                reply = row.handler(session, args[1])
                             else:
                                 reply = row.handler(session, *args[1:])
                         except BaseException as error:

@@ -47,10 +47,6 @@ _SPARSE_SLOTS_MIN = 4096
 _REBUILT_SLOTS_MAX = 2048
 
 
-def _find_nothing(_key: bytes) -> None:
-    return None
-
-
 class Database:
     """Keys with their values and deadlines (milliseconds since the epoch, 0 for none)."""
 
@@ -275,20 +271,21 @@ class Database:
             and self.sizes is None
             and self.field_deadlines is None
         )
-        find = slots.get if plain else _find_nothing
-        overwritten = 0
+        nothing: dict[bytes, int] = {}
+        find = (slots if plain else nothing).get
+        watchers, others = self.watchers, 0
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
             slot = find(key)
             if slot is None or deadlines[slot]:
                 self.put(key, value)
                 self.changed(key, b"set")
+                others += 1
                 continue
             values[slot] = value
             accesses[slot] = now
-            overwritten += 1
-            if self.watchers:
+            if watchers:
                 self.touch_watchers_of(key)
-        engine.dirty += overwritten
+        engine.dirty += len(pairs) // 2 - others
 
     def replace(self, key: bytes, value: Any) -> None:
         """Let another representation of the same value take its place; no change to anybody."""
@@ -430,16 +427,8 @@ class Database:
 
     def postpone(self, key: bytes, deadline_ms: int) -> None:
         """As `set_deadline`, with an access."""
-        engine, slot = self.engine, self.slots[key]
-        if engine.touch is None:
-            self.accesses[slot] = engine.now
-        else:
-            engine.touch(self, slot)
-        if not self.deadlines[slot]:
-            self.volatile += 1
-        if not deadline_ms:
-            self.volatile -= 1
-        self.deadlines[slot] = deadline_ms
+        self.touch_slot(self.slots[key])
+        self.set_deadline(key, deadline_ms)
 
     def expire_slot(self, slot: int) -> None:
         """Delete the key in `slot`, which is due, and say so."""

@@ -25,6 +25,11 @@ def expire(ctx: Session, key: bytes, amount: bytes, *options: bytes) -> Reply:
     return _expire(ctx, key, amount, options, "expire", ctx.engine.now_ms, 1000)
 
 
+def expire_in(ctx: Session, key: bytes, ms: int) -> Reply:
+    """EXPIRE or PEXPIRE in so many milliseconds, less than half of 64 bits."""
+    return _make_due(ctx, key, ctx.engine.now_ms + ms, ms <= 0)
+
+
 @command(
     "PEXPIRE", arity=-3, flags="write fast", keys=(1, 1, 1), key_flags="RW update", group="generic",
     since="2.6.0", summary="Sets the expiration time of a key in milliseconds.",
@@ -69,11 +74,19 @@ def _expire(
     ):
         raise invalid_expire(name)
     due = due * unit_ms + base_ms
+    if conditions:
+        before = ctx.db.deadline(key)
+        if before < 0 or not _allowed(conditions, before, due):
+            return 0
+    return _make_due(ctx, key, due, due <= (base_ms or ctx.engine.now_ms))
+
+
+def _make_due(ctx: Session, key: bytes, due: int, is_past: bool) -> int:
+    """Make `key` due, or delete it where that is past; 1, or 0 where it is not there."""
     db = ctx.db
-    before = db.deadline(key)
-    if before < 0 or (conditions and not _allowed(conditions, before, due)):
+    if db.deadline(key) < 0:
         return 0
-    if due <= (base_ms or ctx.engine.now_ms):
+    if is_past:
         db.delete(key)
     else:
         db.postpone(key, due)

@@ -67,7 +67,9 @@ def _put(
 def _alive_for(ctx: Session, key: bytes, field: bytes) -> Hash | None:
     """The hash at `key` for changing, without `field` if that is due; None where it is gone."""
     found: Hash | None = ctx.db.edit(key, Hash)
-    if found is not None and (warmth := ctx.engine.warmth).left:
+    if found is None:
+        return None
+    if (warmth := ctx.engine.warmth).left:
         warmth.offer(found)
     if type(found) is ExpiringHash:
         drop_due(ctx.db, key, found, (field,))
@@ -234,13 +236,25 @@ def hincrby(ctx: Session, key: bytes, field: bytes, amount: bytes) -> Reply:
 
 def hincrby_number(ctx: Session, key: bytes, field: bytes, total: int) -> Reply:
     """HINCRBY by a number of 64 bits."""
-    found = _alive_for(ctx, key, field)
+    db = ctx.db
+    found: Hash | None = db.edit(key, Hash)
+    if type(found) is not Hash:
+        found = _alive_for(ctx, key, field)
+    elif (warmth := ctx.engine.warmth).left:
+        warmth.offer(found)
     current = None if found is None else found.get(field)
     if current is not None:
         total += parse_int(current, _NOT_AN_INTEGER)
     if not INT64_MIN <= total <= INT64_MAX:
         raise CommandError(OVERFLOW)
-    _put(ctx, key, found, field, b"%d" % total, b"hincrby")
+    if type(found) is not Hash:
+        _put(ctx, key, found, field, b"%d" % total, b"hincrby")
+        return total
+    limits = ctx.engine.config.values
+    found.put(
+        field, b"%d" % total, limits["hash-max-listpack-entries"], limits["hash-max-listpack-value"]
+    )
+    db.changed(key, b"hincrby")
     return total
 
 

@@ -117,17 +117,12 @@ def _read_single(ctx: Session, word: bytes, key: bytes, raw: bytes) -> Reply:
     return _by_key(ctx, [(key, rows)]) if rows else NULL_ARRAY
 
 
-def xread_records(ctx: Session, *arguments: bytes) -> Any:
-    """XREAD as redis-py shows it, for who is in this process, of one stream; else as XREAD."""
-    if (
-        len(arguments) != _SINGLE_WORDS
-        or not arguments[2][:1].isdigit()
-        or arguments[0] != b"STREAMS"
-    ):
-        return xread(ctx, *arguments)
-    key = arguments[1]
+def xread_records(ctx: Session, key: bytes, raw: bytes) -> Any:
+    """XREAD of one stream as redis-py shows it, for who is in this process."""
+    if not raw[:1].isdigit():
+        return xread(ctx, b"STREAMS", key, raw)
     stream: Stream | None = ctx.db.read(key, Stream)
-    start = parse_id(arguments[2])
+    start = parse_id(raw)
     if stream is None or stream.last_id <= start:
         return NULL_ARRAY
     if (warmth := ctx.engine.warmth).left:

@@ -5,10 +5,8 @@ Reading on from an id, waiting included, is `streamreads`; consumer groups are `
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from cacheapp.engine.arguments import parse_int
 from cacheapp.engine.errors import NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
@@ -17,7 +15,7 @@ from cacheapp.engine.registry import command
 from cacheapp.engine.replies import NULL_ARRAY, OK, Reply
 from cacheapp.engine.session import Session
 from cacheapp.engine.streamids import parse_end, parse_id, parse_partial_id, parse_start
-from cacheapp.engine.structures.stream import ID_MAX, SEQUENCE_MASK, Stream
+from cacheapp.engine.structures.stream import ID_MAX, SEQUENCE_MASK, Record, Stream
 
 _TWO_STRATEGIES = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
 _LIMIT_ALONE = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
@@ -155,6 +153,40 @@ def xadd(ctx: Session, key: bytes, *arguments: bytes) -> Reply:
     return b"%d-%d" % (number >> 64, number & SEQUENCE_MASK)
 
 
+def xadd_pair(
+    ctx: Session, key: bytes, field: bytes, value: bytes, length_max: int | None, whole: bool
+) -> Reply:
+    """XADD of one field under the next id, MAXLEN `length_max` (with `~` if `whole`)."""
+    db, limits = ctx.db, ctx.engine.config.values
+    stream: Stream | None = db.edit(key, Stream)
+    size_bytes = len(field) + len(value)
+    if stream is None or size_bytes > _ENTRY_BYTES_MAX:
+        return xadd(ctx, key, *_words_of_maxlen(length_max, whole), b"*", field, value)
+    number = _number_for(ctx, stream, None)
+    stream.append(
+        number,
+        (field, value),
+        limits["stream-node-max-entries"],
+        limits["stream-node-max-bytes"],
+        size_bytes,
+    )
+    db.changed(key, b"xadd")
+    if (
+        length_max is not None
+        and length_max < stream.length
+        and _Trimming(length_max, whole=whole).apply(ctx, stream)
+    ):
+        db.changed(key, b"xtrim")
+    return b"%d-%d" % (number >> 64, number & SEQUENCE_MASK)
+
+
+def _words_of_maxlen(length_max: int | None, whole: bool) -> tuple[bytes, ...]:
+    if length_max is None:
+        return ()
+    raw = b"%d" % length_max
+    return (b"MAXLEN", b"~", raw) if whole else (b"MAXLEN", raw)
+
+
 def _before_items(
     arguments: tuple[bytes, ...],
 ) -> tuple[_Trimming | None, tuple[int, bool] | None, bool, int]:
@@ -252,10 +284,12 @@ def xrange(ctx: Session, key: bytes, start: bytes, end: bytes, *options: bytes) 
     return _range(ctx, key, low, high, options)
 
 
-def xrange_records(ctx: Session, key: bytes, start: bytes, end: bytes, *options: bytes) -> Any:
+def xrange_records(
+    ctx: Session, key: bytes, start: bytes, end: bytes, count: int | None
+) -> list[Record]:
     """XRANGE with the pairs of each entry as a dict, for who is in this process."""
     low, high = _interval(start, end)
-    return _range(ctx, key, low, high, options, take=Stream.records)
+    return _records(ctx, key, low, high, count, False)
 
 
 @command(
@@ -269,10 +303,23 @@ def xrevrange(ctx: Session, key: bytes, end: bytes, start: bytes, *options: byte
     return _range(ctx, key, low, high, options, reverse=True)
 
 
-def xrevrange_records(ctx: Session, key: bytes, end: bytes, start: bytes, *options: bytes) -> Any:
+def xrevrange_records(
+    ctx: Session, key: bytes, end: bytes, start: bytes, count: int | None
+) -> list[Record]:
     """XREVRANGE, as `xrange_records`."""
     low, high = _interval(start, end)
-    return _range(ctx, key, low, high, options, reverse=True, take=Stream.records)
+    return _records(ctx, key, low, high, count, True)
+
+
+def _records(
+    ctx: Session, key: bytes, low: int, high: int, count: int | None, reverse: bool
+) -> list[Record]:
+    stream: Stream | None = ctx.db.read(key, Stream)
+    if stream is None:
+        return []
+    if (warmth := ctx.engine.warmth).left:
+        warmth.offer(stream)
+    return stream.records(low, high, count or 0, reverse)
 
 
 def _interval(start: bytes, end: bytes) -> tuple[int, int]:
@@ -285,7 +332,7 @@ def _interval(start: bytes, end: bytes) -> tuple[int, int]:
 
 def _range(
     ctx: Session, key: bytes, start: int, end: int, options: tuple[bytes, ...],
-    *, reverse: bool = False, take: Callable[..., list[Any]] = Stream.range,
+    *, reverse: bool = False,
 ) -> Reply:  # fmt: skip
     count: int | None = None
     for at in range(0, len(options), 2):
@@ -299,7 +346,7 @@ def _range(
         return NULL_ARRAY
     if (warmth := ctx.engine.warmth).left:
         warmth.offer(stream)
-    return take(stream, start, end, count or 0, reverse)
+    return stream.range(start, end, count or 0, reverse)
 
 
 @command(

@@ -278,7 +278,7 @@ def _set_pairs(ctx: Session, pairs: tuple[bytes, ...], name: str) -> None:
     group="string", summary="Increments the integer value of a key by one.",
 )  # fmt: skip
 def incr(ctx: Session, key: bytes) -> Reply:
-    return _count(ctx, key, 1)
+    return count_by(ctx, key, 1)
 
 
 @command(
@@ -286,7 +286,7 @@ def incr(ctx: Session, key: bytes) -> Reply:
     group="string", summary="Decrements the integer value of a key by one.",
 )  # fmt: skip
 def decr(ctx: Session, key: bytes) -> Reply:
-    return _count(ctx, key, -1)
+    return count_by(ctx, key, -1)
 
 
 @command(
@@ -294,7 +294,7 @@ def decr(ctx: Session, key: bytes) -> Reply:
     group="string", summary="Increments the integer value of a key by a number.",
 )  # fmt: skip
 def incrby(ctx: Session, key: bytes, amount: bytes) -> Reply:
-    return _count(ctx, key, parse_int(amount))
+    return count_by(ctx, key, parse_int(amount))
 
 
 @command(
@@ -305,11 +305,14 @@ def decrby(ctx: Session, key: bytes, amount: bytes) -> Reply:
     number = parse_int(amount)
     if number == INT64_MIN:
         raise CommandError("ERR decrement would overflow")
-    return _count(ctx, key, -number)
+    return count_by(ctx, key, -number)
 
 
-def _count(ctx: Session, key: bytes, amount: int) -> int:
-    """Add `amount` to the integer at `key` (0 where it is missing), keeping its deadline."""
+def count_by(ctx: Session, key: bytes, amount: int) -> int:
+    """Add `amount`, of 64 bits, to the integer at `key` (0 where it is missing).
+
+    The key keeps its deadline.
+    """
     db = ctx.db
     value = db.edit(key, STRING)
     number = 0
@@ -357,7 +360,8 @@ def incrbyfloat_number(ctx: Session, key: bytes, amount: float) -> Reply:
     ):
         total = held + amount
         text = b"%d" % total if total.is_integer() else repr(total).encode()
-        _keep_float(ctx, key, value, text)
+        ctx.db.replace(key, FloatString(text))
+        ctx.db.changed(key, b"incrbyfloat")
         return text
     return incrbyfloat(ctx, key, repr(amount).encode())
 

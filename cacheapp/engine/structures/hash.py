@@ -89,8 +89,13 @@ class Hash:
 
     def put(self, field: bytes, value: bytes, entries_max: int, value_bytes_max: int) -> bool:
         """Set `field`; whether it is new. The two limits are those of a listpack."""
-        fields = self._fields
+        fields, aside = self._fields, self._aside
         short = len(value) <= value_bytes_max and len(field) <= value_bytes_max
+        if short and aside is None and type(fields) is dict and len(fields) < entries_max:
+            # Warm, and it stays a listpack.
+            size = len(fields)
+            fields[field] = value
+            return len(fields) > size
         if isinstance(fields, bytes):
             changed = packing.put(fields, field, value)
             if (

@@ -31,7 +31,16 @@ from cacheapp.engine.structures.streamnode import (
     format_id,
 )
 
-__all__ = ["ID_MAX", "SEQUENCE_MASK", "Node", "Row", "Stream", "count_radix_nodes", "format_id"]
+__all__ = [
+    "ID_MAX",
+    "SEQUENCE_MASK",
+    "Node",
+    "Record",
+    "Row",
+    "Stream",
+    "count_radix_nodes",
+    "format_id",
+]
 
 ID_MAX = 2**128 - 1
 
