@@ -54,11 +54,16 @@ def parse_partial_id(raw: bytes) -> tuple[int, bool]:
 
 def parse_id(raw: bytes, sequence_default: int = 0) -> int:
     """A complete id, or its milliseconds alone; CommandError for anything else."""
+    if len(raw) <= _PLAIN_DIGITS_MAX:
+        if raw.isdigit():
+            return int(raw) << 64 | sequence_default
+        # Digits alone are read by C as they are here, zeros before them included.
+        first, dash, second = raw.partition(b"-")
+        if first.isdigit() and second.isdigit():
+            return int(first) << 64 | int(second)
     usual = _USUAL.match(raw)
     if usual is not None:
         return int(usual[1]) << 64 | int(usual[2])
-    if raw.isdigit() and len(raw) <= _PLAIN_DIGITS_MAX:
-        return int(raw) << 64 | sequence_default
     if len(raw) > _ID_BYTES_MAX:
         raise CommandError(INVALID_ID)
     ms, dash, sequence = raw.partition(b"\0")[0].partition(b"-")
