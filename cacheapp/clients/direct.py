@@ -168,7 +168,7 @@ class DirectSession:
             if args[0] in parsers and (not options or options.keys() == _NO_OPTIONS):
                 continue
             name = args[0]
-            row = COMMANDS.get(name.encode()) if type(name) is str else None
+            row = COMMANDS.get(name.encode()) if type(name) is str and name.isupper() else None
             if row is None or not row.only_keys or options:
                 return False
             parsers[name] = parser(self, name)

@@ -32,7 +32,8 @@ def learn(direct: DirectSession, name: Any) -> None:
         return
     uses = direct.uses.get(name)
     if uses is None:
-        row = COMMANDS.get(name.encode())
+        # Redis-py's callbacks are looked up by names in upper case.
+        row = COMMANDS.get(name.encode()) if name.isupper() else None
         if row is None or not row.only_keys or direct.asynchronous or not direct.connection.is_utf8:
             return
         uses = 0

@@ -44,6 +44,8 @@ _COUNTS = frozenset(
 )  # fmt: skip
 
 
+# With the option WITHSCORES these reply with `Pairs`, which are to become a list.
+_AS_THEY_ARE = PLAIN_COMMANDS - {"ZRANGE", "ZREVRANGE", "ZRANGEBYSCORE"}
 _SET_CALLBACK = get_response_callbacks(None, True)["SET"]
 
 
@@ -65,7 +67,7 @@ def parser(direct: Parses, command: str) -> Parser:
     if raw and command in PLAIN_COMMANDS:
         plain = PLAIN_OF_THEM
     if callback is None or callback in _CHANGE_NOTHING:
-        if command in _COUNTS or (raw and command in PLAIN_COMMANDS):
+        if command in _COUNTS or (raw and command in _AS_THEY_ARE):
             return plain, None
         return plain, bytes if raw and command == "TYPE" else decode
     if callback in _OF_PLAIN:

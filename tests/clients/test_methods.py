@@ -313,3 +313,78 @@ def test_a_watching_pipeline_asks_at_once(clients: Any) -> None:
             assert pipe.llen("list") == 3
             pipe.multi()
             assert pipe.llen("list").set("number", 1).execute() == [3, True]
+
+
+NUMBERED = (
+    ("zadd", ("zset", {"a": 5})), ("zadd", ("zset", {"d": 0.1})), ("zadd", ("zset", {"e": "7"})),
+    ("zadd", ("zset", {"a": float("nan")})), ("zadd", ("zset", {"f": float("-inf")})),
+    ("zadd", ("zset", {"g": 2 ** 60 + 1})), ("zadd", ("string", {"a": 1})),
+    ("zincrby", ("zset", 2, "a")), ("zincrby", ("zset", 0.1, "new")),
+    ("zincrby", ("zset", "3", "a")), ("zincrby", ("zset", float("inf"), "f")),
+    ("zincrby", ("zset", float("nan"), "a")), ("zcount", ("zset", 1, 4)),
+    ("zcount", ("zset", "-inf", "(4")), ("zcount", ("zset", 2, 1)),
+    ("zcount", ("zset", float("nan"), 1)), ("zcount", ("missing", 0, 1)),
+    ("zcount", ("zset", -1.5, float("inf"))), ("zrangebyscore", ("zset", 1, 2.5)),
+    ("zrangebyscore", ("zset", "(1", "+inf")), ("zrangebyscore", ("list", 1, 2)),
+    ("hincrby", ("hash", "a", 5)), ("hincrby", ("hash", "new", -5)),
+    ("hincrby", ("hash", "a", "7")), ("hincrby", ("hash", "a", 2 ** 63 - 1)),
+    ("hincrby", ("hash", "a", 2 ** 70)), ("hincrby", ("list", "a", 1)),
+    ("ltrim", ("list", 0, -1)), ("ltrim", ("list", 1, 1)), ("ltrim", ("list", -100, 100)),
+    ("ltrim", ("list", "0", "5")), ("ltrim", ("list", 5, 1)), ("ltrim", ("missing", 0, 1)),
+    ("incr", ("number",)), ("incrby", ("number", 2 ** 62)), ("incrby", ("number", 2 ** 62)),
+    ("incr", ("number", "3")), ("decr", ("number", 4)), ("decr", ("missing number",)),
+    ("incr", ("string",)), ("incrby", ("number", 2 ** 63)), ("expire", ("hash", 100)),
+    ("expire", ("missing", 1)), ("pexpire", ("hash", 5)), ("expire", ("hash", 2 ** 53)),
+    ("expire", ("zset", -1)), ("pexpire", ("set", 0)), ("pexpire", ("stream", 2 ** 63)),
+    ("incrbyfloat", ("float", 10.5)), ("incrbyfloat", ("float", 0.1)),
+    ("incrbyfloat", ("float", 1234)), ("incrbyfloat", ("float", 1e-09)),
+    ("incrbyfloat", ("float", 1e+300)), ("incrbyfloat", ("float", float("inf"))),
+    ("incrbyfloat", ("number", 0.25)), ("incrbyfloat", ("number", -0.25)),
+    ("incrbyfloat", ("string", 1.5)), ("geoadd", ("geo", [13.361389, 38.115556, "Palermo"])),
+    ("geoadd", ("geo", (15.0, 37.0, b"b"))), ("geoadd", ("geo", [181.0, 1.0, "c"])),
+    ("geoadd", ("geo", [1.0, 86.0, "c"])), ("geoadd", ("geo", [1, 2, "c"])),
+    ("geoadd", ("geo", [float("nan"), 2.0, "c"])), ("geoadd", ("geo", [15.0, 37.0])),
+    ("geoadd", ("list", [1.0, 2.0, "x"])), ("geodist", ("geo", "Palermo", "b")),
+    ("geodist", ("geo", "Palermo", "b", "km")), ("geodist", ("geo", "Palermo", "b", "xx")),
+    ("geodist", ("geo", "Palermo", "none")), ("geodist", ("geo", "Palermo", "b", "")),
+    ("xadd", ("stream", {"a": 1})), ("xadd", ("new stream", {"a": 1, "b": 2})),
+    ("xadd", ("other", {"a": 1}, "*", 1)), ("xadd", ("stream", {"a": 1}, "*", 2, False)),
+    ("xadd", ("list", {"a": 1})), ("pfadd", ("hll", "a")), ("pfadd", ("hll", "a")),
+    ("pfadd", ("hll", "a")), ("pfadd", ("hll", "a", "b")), ("pfcount", ("hll",)),
+)  # fmt: skip
+
+
+def _in_state(client: EngineRedis, state: str, shown: list[Any]) -> None:
+    engine = client._open().engine
+    if state == "monitored":
+        engine.monitor(engine.connect(shown.append), wanted=True)
+    elif state == "logged":
+        client.config_set("slowlog-log-slower-than", 0)
+    elif state == "full":
+        client.config_set("maxmemory", 1)
+    elif state == "notified":
+        client.config_set("notify-keyspace-events", "KEA")
+        engine.execute(engine.connect(shown.append), [b"PSUBSCRIBE", b"*"])
+    elif state == "watched":
+        engine.execute(engine.connect(shown.append), [b"WATCH", b"zset"])
+
+
+@pytest.mark.parametrize("state", ["at rest", "monitored", "logged", "full", "notified", "watched"])
+def test_numbers_are_told_as_the_texts_that_they_would_be(clients: Any, state: str) -> None:
+    outcomes = []
+    for client in clients:
+        shown: list[Any] = []
+        _in_state(client, state, shown)
+        replies = [outcome(client, method, *args) for method, args in NUMBERED * 2]
+        engine = client._direct.engine
+        log = [entry.args for entry in engine.slowlog.entries]
+        calls = {
+            name: (stat.calls, stat.failed, stat.rejected)
+            for name, stat in engine.stats.commands.items()
+            if stat.calls + stat.rejected
+        }
+        touched = [session.touched for session in engine.sessions.values()]
+        outcomes.append((str(replies), shown, log, calls, touched, engine.dirty))
+    for mine, stock in zip(*outcomes, strict=True):
+        assert mine == stock
+    _assert_equal_state(*clients)

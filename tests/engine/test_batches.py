@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cacheapp.engine import batches, propagation
-from cacheapp.engine.batches import execute_batch
+from cacheapp.engine.batches import execute_batch, execute_transaction
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
@@ -116,3 +116,76 @@ def test_it_ends_with_the_session() -> None:
     session = engine.connect(lambda _reply: None)
     assert len(execute_batch(session, [[b"QUIT"], [b"PING"]])) == 1
     assert session.closing
+
+
+QUEUED = [
+    line.split()
+    for line in (
+        b"SET a 1", b"INCR a", b"LPUSH a x", b"RPUSH list x y", b"LPOP list", b"HSET h f v",
+        b"HGETALL h", b"EXPIRE a 100", b"SPOP none", b"XADD log * f v", b"ZADD z 1 m", b"GET a",
+    )
+]  # fmt: skip
+
+
+def sent(session: Session, commands: list[list[bytes]]) -> list[Reply]:
+    """EXEC's reply, by way of MULTI."""
+    execute = session.engine.execute
+    execute(session, [b"MULTI"])
+    for command in commands:
+        execute(session, command)
+    return execute(session, [b"EXEC"])
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("state", ["at rest", "notable"])
+def test_a_transaction_is_what_exec_does(state: str, protocol: int) -> None:
+    outcomes = []
+    for run in (execute_transaction, sent):
+        engine = Engine({"notify-keyspace-events": "KEA"}, clock=ManualClock())
+        session = engine.connect(lambda _reply: None, protocol=protocol)
+        told: list[Reply] = []
+        heard = engine.connect(told.append)
+        watching = engine.connect(lambda _reply: None)
+        waiting = engine.connect(told.append)
+        engine.execute(heard, [b"PSUBSCRIBE", b"*"])
+        engine.execute(watching, [b"WATCH", b"a"])
+        engine.execute(waiting, [b"BLPOP", b"list", b"0"])
+        prepare(engine, session, state)
+        replies = run(session, QUEUED)
+        assert replies is not None
+        calls = {
+            name: (stat.calls, stat.failed)
+            for name, stat in engine.stats.commands.items()
+            if stat.calls
+        }
+        log = [entry.args for entry in engine.slowlog.entries if entry.args[0] != b"MULTI"]
+        outcomes.append(
+            (shown(replies), calls, engine.epoch % 2, engine.dirty, log, told, watching.touched,
+             session.last_command, engine.stats.errors)
+        )  # fmt: skip
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("state", ["monitored", "full", "tracked", "told", "watching"])
+def test_a_transaction_is_sent_where_somebody_could_tell(state: str) -> None:
+    engine = Engine(clock=ManualClock())
+    session = engine.connect(lambda _reply: None)
+    prepare(engine, session, state)
+    if state == "told":
+        propagation.listen(engine, Heard())
+    elif state == "watching":
+        engine.execute(session, [b"WATCH", b"a"])
+    assert execute_transaction(session, QUEUED) is None
+    assert len(engine.databases[0]) == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"NOSUCH a", b"GET", b"GET a b", b"EVAL return(1) 0", b"WATCH a", b"BLPOP list 0",
+     b"SUBSCRIBE c", b"CONFIG GET hz", b"SELECT 1"],
+)  # fmt: skip
+def test_a_transaction_of_more_than_commands_on_keys_is_sent(line: bytes) -> None:
+    engine = Engine(clock=ManualClock())
+    session = engine.connect(lambda _reply: None)
+    assert execute_transaction(session, [[b"SET", b"a", b"1"], line.split()]) is None
+    assert len(engine.databases[0]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -14,6 +15,7 @@ from cacheapp.engine.longdouble import (
     add,
     format_long_double,
     parse_long_double,
+    short_sum,
 )
 
 DECIMALS = st.builds(
@@ -96,3 +98,30 @@ def test_infinities_are_told_apart_from_nonsense() -> None:
     assert largest is not None
     assert add(largest, largest) is None
     assert add(largest, (-largest[0], largest[1])) == (0, 0)
+
+
+SHORT = st.one_of(
+    st.decimals(-20, 20, places=9),
+    st.decimals(-20, 20, places=2),
+    st.integers(-(10**10), 10**10).map(lambda number: Decimal(number) / 1024),
+    st.integers(-(10**9), 10**9).map(lambda number: Decimal(number) / 8),
+    st.integers(-(10**11), 10**11).map(Decimal),
+).map(lambda number: format(number, "f").encode())
+
+
+@given(SHORT, SHORT)
+def test_a_short_sum_is_what_the_long_way_shows(one: bytes, other: bytes) -> None:
+    text = short_sum(one, other)
+    total = add(parse_long_double(one), parse_long_double(other))
+    assert total is not None
+    assert text in (None, format_long_double(total))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "text"),
+    [(b"10.50", b"0.1", b"10.6"), (b"0", b"-0.0", b"0"), (b"1000000.5", b"0.25", b"1000000.75"),
+     (b"-3", b"3", b"0"), (b"5e3", b"1", None), (b"1234.56", b"0.1", None), (b"1_0", b"1", None),
+     (b"", b"1", None), (b"1-2", b"1", None), (b"0.12345678901", b"1", None)],
+)  # fmt: skip
+def test_which_sums_are_short(one: bytes, other: bytes, text: bytes | None) -> None:
+    assert short_sum(one, other) == text

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheapp.engine.structures import hyperloglog
-from cacheapp.engine.structures.hyperloglog import REGISTERS, CorruptedError
+from cacheapp.engine.structures.hyperloglog import REGISTERS, CorruptedError, Shown
 
 ELEMENTS = st.lists(st.integers(0, 400).map(lambda number: b"element:%d" % number), max_size=300)
 LIMIT = st.sampled_from([0, 20, 60, 300, 3000])
@@ -115,3 +115,22 @@ def test_the_cached_cardinality() -> None:
     assert hyperloglog.cached_count(data) == 1
     hyperloglog.expire_count(data)
     assert hyperloglog.cached_count(data) is None
+
+
+@given(ELEMENTS, ELEMENTS)
+def test_shown_registers_know_what_changes_nothing(
+    elements: list[bytes], more: list[bytes]
+) -> None:
+    data = of(elements)
+    shown = Shown(data)
+    for element in more:
+        twin = bytearray(data)
+        changes = hyperloglog.add(twin, element, 3000)
+        assert shown.holds(data, element) == (not changes)
+    # The cardinality in the header is none of its business, all else is.
+    hyperloglog.cache_count(data, 7)
+    assert all(shown.holds(data, element) for element in elements)
+    for other in (of([*elements, *more, b"x" * 70]), data + b"\0", bytearray(b"HYLL"), bytearray()):
+        assert other == data or not any(shown.holds(other, each) for each in elements)
+    data[0:4] = b"nope"
+    assert not any(shown.holds(data, element) for element in elements)

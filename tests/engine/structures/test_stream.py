@@ -99,7 +99,20 @@ class StreamAgainstList(RuleBasedStateMachine):
         assert self.stream.range(start, end) == rows
         assert self.stream.range(start, end, reverse=True) == rows[::-1]
         assert self.stream.range(start, end, count=2) == rows[:2]
+        records = [(name, dict(zip(pairs[::2], pairs[1::2], strict=True))) for name, pairs in rows]
+        for count in (0, 1, 5):
+            some, last = records[: count or None], records[-count:][::-1]
+            assert self.stream.records(start, end, count) == some
+            assert self.stream.records(start, end, count, reverse=True) == last
         assert (start in self.stream) == (start in names)
+
+    @rule()
+    def warm(self) -> None:
+        self.stream.warm()
+
+    @rule()
+    def cool(self) -> None:
+        self.stream.cool()
 
     @rule()
     def copy(self) -> None:
@@ -272,3 +285,30 @@ def test_seeking(count: int, entries_max: int) -> None:
         assert stream.row(number(ms, 1)) is None
     assert stream.row(0) is None
     assert stream.row(ID_MAX) is None
+
+
+def test_a_warm_stream_shows_a_few_nodes_and_no_more_when_it_is_cool() -> None:
+    stream = filled(1000)
+    assert stream.warm()
+    assert not stream.warm()
+    before = stream.memory_bytes(0)
+    assert len(stream.range()) == 1000
+    shown = [node for node in stream.all_nodes() if node.shown is not None]
+    assert len(shown) == 4
+    # What it is thought to take does not tell.
+    assert stream.memory_bytes(0) == before
+    stream.append(number(1001), (b"n", b"1001"), 100, 4096)
+    assert stream.range(number(999))[-1] == [b"1001-0", [b"n", b"1001"]]
+    stream.cool()
+    assert all(node.shown is None for node in stream.all_nodes())
+
+
+def test_a_node_that_is_large_or_not_regular_is_not_shown() -> None:
+    large, mixed = Stream(), filled(3)
+    for ms in range(1, 400):
+        large.append(number(ms), (b"n", b"%d" % ms), 0, 0)
+    mixed.append(number(9), (b"other", b"x"), 100, 4096)
+    for stream in (large, mixed):
+        stream.warm()
+        stream.range()
+        assert all(node.shown is None for node in stream.all_nodes())
