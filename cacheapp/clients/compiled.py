@@ -189,8 +189,9 @@ def compiled(
     plain, parse = reply
     answer = _INLINE.get(parse) or (_PARSED_UNLESS_PLAIN if plain else _PARSED)
     code, defaults = _code(method, shape, row, answer, asynchronous)
-    # It is there for good, and so is its list.
-    stat = engine.stats.command(row.display)
+    with engine.lock:
+        # It is there for good, and so is its list.
+        stat = engine.stats.command(row.display)
     namespace: dict[str, Any] = {
         "BaseException": BaseException, "CommandError": CommandError, "DataError": DataError,
         "TIMES_MAX": TIMES_MAX, "acquire": engine.lock.acquire, "clock": engine.clock.time,
