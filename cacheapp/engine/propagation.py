@@ -167,7 +167,14 @@ class Propagation:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        if together and len(pending) > 1:
+        if len(pending) == 1:
+            ((index, args, targets),) = pending
+            for sink in tuple(self.sinks):
+                if targets & sink.kind:
+                    sink.feed(index, args)
+                    sink.settle()
+            return
+        if together:
             pending.insert(0, (pending[0][0], _MULTI, TO_ALL))
             pending.append((pending[-1][0], _EXEC, TO_ALL))
         for sink in list(self.sinks):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cacheapp.engine import propagation
 from cacheapp.engine.persistence import copying
+from cacheapp.engine.persistence.replay import packed
 from cacheapp.engine.replies import BLOCKED, Raw, Reply
 
 if TYPE_CHECKING:
@@ -63,11 +64,6 @@ class Replica:
         # What is to follow the copy, as long as that is being made; else None.
         self.held: list[bytes] | None = None
         self.held_bytes = 0
-
-
-def packed(args: list[bytes]) -> bytes:
-    """A command as a client sends it."""
-    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
 
 
 class Replicas:

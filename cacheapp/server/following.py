@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cacheapp.engine.following import CONNECTED, CONNECTING, HANDSHAKE, SYNC, Following
 from cacheapp.engine.persistence.encoding import CorruptPayload
-from cacheapp.engine.replicas import packed
+from cacheapp.engine.persistence.replay import packed
 from cacheapp.server.protocol import ProtocolError, RequestParser
 
 if TYPE_CHECKING:

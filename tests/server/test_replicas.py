@@ -13,7 +13,7 @@ from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError
 from cacheapp.engine.persistence import copying, rdb
 from cacheapp.engine.persistence.rdb import pieces
-from cacheapp.engine.replicas import packed
+from cacheapp.engine.persistence.replay import packed
 from tests.differential.effects import Attached
 from tests.differential.wire import Wire, pack
 from tests.redis_server import HOST, MISSING, RedisServer, binary

@@ -53,6 +53,7 @@ class Log:
     def __init__(self, saving: Saving) -> None:
         self._saving = saving
         self._files = saving.files
+        self._append = saving.files.append
         self._stored = StoredLog(saving)
         self.on = False
         # Whether the base belongs to what is being written now: not before the first rewrite.
@@ -161,8 +162,12 @@ class Log:
 
     def settle(self) -> None:
         """Write what was fed."""
-        self._left += replay.sealed(b"".join(self._block))
-        self._block.clear()
+        block = self._block
+        if not block:
+            return
+        sealed = replay.sealed(block[0] if len(block) == 1 else b"".join(block))
+        self._left = self._left + sealed if self._left else sealed
+        block.clear()
         self._write()
         if self._always and not self.failure:
             self.sync()
@@ -175,9 +180,9 @@ class Log:
         if self.descriptor is None:
             return
         try:
-            while self._left:
-                count = self._files.append(self.descriptor, self._left)
-                self._left = self._left[count:]
+            while left := self._left:
+                count = self._append(self.descriptor, left)
+                self._left = left[count:] if count < len(left) else b""
                 self.size += count
                 self._unsynced = True
         except OSError as error:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
 
 _CRC_LINE = re.compile(rb"#CRC:([0-9a-f]{8}):([0-9]{1,12})\r\n")
+# Commands of so many arguments.
+_FORMATS: Final = [b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count for count in range(17)]
 _ARGUMENTS_MAX: Final = 2**31
 _TRIMMING: Final = frozenset({b"XADD", b"XTRIM"})
 # Access numbers of a clock at zero are below it.
@@ -45,7 +47,14 @@ class _Truncated(Exception):
 
 def packed(args: Sequence[bytes]) -> bytes:
     """A command as clients send it."""
-    parts = [b"*%d\r\n" % len(args)]
+    count = len(args)
+    if count < len(_FORMATS):
+        # One formatting takes a third of the time of one for each argument.
+        flat: list[int | bytes] = []
+        for arg in args:
+            flat += len(arg), arg
+        return _FORMATS[count] % tuple(flat)
+    parts = [b"*%d\r\n" % count]
     parts += [b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args]
     return b"".join(parts)
 

@@ -109,3 +109,10 @@ def test_nothing_is_due_meanwhile(run: Run, engine: Engine, clock: ManualClock) 
     assert run("OBJECT", "IDLETIME", "s") == 0
     assert run("GET", "s") == b"v"
     assert run("XINFO", "CONSUMERS", "x", "g")[0][b"idle"] == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 40])
+def test_a_command_of_any_length_is_packed_as_clients_send_it(count: int) -> None:
+    args = [b"%d" % number * number for number in range(1, count + 1)]
+    wanted = b"*%d\r\n" % count + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
+    assert replay.packed(args) == wanted
