@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own names
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import autodiscover_modules
+from django.utils.module_loading import module_has_submodule
 
 from cacheapp import conf
 from cacheapp.cache.near import NearOptions, announces
@@ -125,7 +128,11 @@ def check_consumers(**_: Any) -> list[CheckMessage]:
 
     Knows the consumers in the ``consumers`` modules of the apps, and those that are loaded.
     """
-    autodiscover_modules("consumers")
+    for app in apps.get_app_configs():
+        if app.module is not None and module_has_submodule(app.module, "consumers"):
+            # Another package's may need what is not installed, and is told when it is used.
+            with contextlib.suppress(ImportError):
+                import_module(f"{app.name}.consumers")
     announcing = {
         alias for alias, written, options in our_aliases() if _is_announcing(written, options)
     }

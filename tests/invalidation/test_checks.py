@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cacheapp.channels import InvalidationConsumer
+from cacheapp.invalidation import checks
 from cacheapp.invalidation.checks import check_consumers, check_near_caches
 from tests.cache.aliases import BACKEND
 
@@ -142,3 +143,17 @@ def test_messages_of_the_same_keys_that_go_different_ways_are_a_warning(settings
     assert reported(settings, default=one, other={"OPTIONS": stream, "TIMEOUT": 1}) == []
     apart = {"OPTIONS": layer, "KEY_PREFIX": "other"}
     assert reported(settings, default=one, other=apart) == []
+
+
+def test_consumers_of_apps_are_found_and_those_that_cannot_be_imported_are_left_alone(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = []
+
+    def note(name: str) -> None:
+        imported.append(name)
+        raise ImportError(name)
+
+    monkeypatch.setattr(checks, "import_module", note)
+    check_consumers()
+    assert "demo_site.consumers" in imported
