@@ -73,6 +73,7 @@ class Link:
     async def stop(self) -> None:
         """Let the master go; it is not looked for again."""
         self._stopped = True
+        self._engine.link = None
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -456,3 +456,10 @@ def test_an_engine_without_sockets_cannot_follow() -> None:
     with pytest.raises(CommandError, match="in its clients' own process"):
         engine.execute(session, [b"REPLICAOF", b"here", b"1"])
     assert engine.execute(session, [b"REPLICAOF", b"NO", b"ONE"]) == b"OK"
+
+
+def test_who_has_stopped_serving_cannot_follow() -> None:
+    with RunningServer() as server:
+        session = server.engine.connect(lambda _reply: None)
+    with pytest.raises(CommandError, match="cannot be a replica"):
+        server.engine.execute(session, [b"REPLICAOF", b"here", b"1"])
