@@ -115,6 +115,7 @@ OTHERS = {
     "lock", "token_lock", "client", "close", "get_backend_timeout", "key_shape",
     "make_and_validate_key", "make_key", "reverse_key", "scan_count", "search_pattern",
     "server_errors", "storage_key", "storage_keys", "ttl_ms", "validate_key", "write",
+    "write_computed",
 }  # fmt: skip
 OF_CLIENT = {
     "async_client_at", "client_at", "connect", "connect_async", "decode", "disconnect",
