@@ -14,13 +14,21 @@ Left out on purpose: culling (MAX_ENTRIES, CULL_FREQUENCY). Redis evicts by its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
 
-from cacheapp.cache import aside, asidemany, operations, structures, tokenlock, writethrough
+from cacheapp.cache import (
+    aside,
+    asidemany,
+    degraded,
+    operations,
+    structures,
+    tokenlock,
+    writethrough,
+)
 from cacheapp.cache import tags as tagging
 from cacheapp.cache.base import RedisBackend
 from cacheapp.cache.entries import WRAPPED
@@ -29,50 +37,6 @@ from cacheapp.cache.locks import AsyncDegradingLock, DegradingLock
 from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.serializers import MISSING, STR_TAG
 from cacheapp.cache.steps import adrive, drive, twins
-
-
-def _always(make: Callable[[], Any]) -> Callable[..., Any]:
-    """What a method gives on an empty cache, when that does not depend on its arguments."""
-    return lambda *args, **kwargs: make()
-
-
-def _nothing() -> None:
-    return None
-
-
-_missing = _always(_nothing)
-_no = _always(bool)
-_zero = _always(int)
-_empty_list = _always(list)
-_empty_set = _always(set)
-_empty_dict = _always(dict)
-_end_of_scan = _always(lambda: (0, []))
-
-
-def _none_or_list(
-    self: CacheBackend, key: Any, count: int | None = None, *_: Any, **__: Any
-) -> Any:
-    return None if count is None else []
-
-
-def _none_or_set(self: CacheBackend, key: Any, count: int | None = None, *_: Any, **__: Any) -> Any:
-    return None if count is None else set()
-
-
-def _no_each(self: CacheBackend, key: Any, *members: Any, **_: Any) -> list[bool]:
-    return [False] * len(members)
-
-
-def _amount(self: CacheBackend, key: Any, amount: float, *_: Any, **__: Any) -> float:
-    return float(amount)
-
-
-def _version_above(self: CacheBackend, key: Any, delta: int = 1, version: Any = None) -> Any:
-    return (self.version if version is None else version) + delta
-
-
-def _version_below(self: CacheBackend, key: Any, delta: int = 1, version: Any = None) -> Any:
-    return _version_above(self, key, -delta, version)
 
 
 class CacheBackend(RedisBackend):
@@ -144,7 +108,7 @@ class CacheBackend(RedisBackend):
                     raw = await self._arun(self.near.fill(name), writes=False)
             else:
                 if self._outages.is_open:
-                    self._outages.admit()
+                    await self._aadmit()
                 raw = await (client or self.client.get_async_client(write=False)).get(name)
                 self._answered(writes=False)
         except SERVER_ERRORS as error:
@@ -214,7 +178,7 @@ class CacheBackend(RedisBackend):
                 return self._store_elsewhere(error, degrades, name, raw, ttl_ms, nx, xx)
             if not degrades:
                 raise
-            return False
+            return self._lose(name, nx)
 
     async def aset(
         self,
@@ -247,7 +211,7 @@ class CacheBackend(RedisBackend):
                 return await self._astore_elsewhere(error, degrades, name, raw, ttl_ms, nx, xx)
             if not degrades:
                 raise
-            return False
+            return self._lose(name, nx)
         return done
 
     def _store_elsewhere(self, error: BaseException, degrades: bool, *entry: Any) -> bool:
@@ -341,21 +305,21 @@ class CacheBackend(RedisBackend):
 
     # Everything else, once for both worlds
 
-    delete, adelete = twins(operations.delete, degraded=_no)
-    has_key, ahas_key = twins(operations.has_key, degraded=_no, writes=False)
+    delete, adelete = twins(operations.delete, degraded=degraded.no, lost=degraded.lost_key)
+    has_key, ahas_key = twins(operations.has_key, degraded=degraded.no, writes=False)
     _ask_many, _aask_many = twins(operations.get_many, degraded=_outlived_many, writes=False)
     set_many, aset_many = twins(
-        operations.set_many, degraded=lambda self, data, *args, **kwargs: list(data)
+        operations.set_many, degraded=degraded.keys_given, lost=degraded.lost_values
     )
-    delete_many, adelete_many = twins(operations.delete_many, degraded=_missing)
-    touch, atouch = twins(operations.touch, degraded=_no)
-    incr, aincr = twins(operations.incr, degraded=lambda self, key, delta=1, *args, **kwargs: delta)
-    decr, adecr = twins(
-        operations.decr, degraded=lambda self, key, delta=1, *args, **kwargs: -delta
+    delete_many, adelete_many = twins(
+        operations.delete_many, degraded=degraded.missing, lost=degraded.lost_keys
     )
-    incr_version, aincr_version = twins(operations.incr_version, degraded=_version_above)
-    decr_version, adecr_version = twins(operations.decr_version, degraded=_version_below)
-    clear, aclear = twins(operations.clear, degraded=_no)
+    touch, atouch = twins(operations.touch, degraded=degraded.no)
+    incr, aincr = twins(operations.incr, degraded=degraded.added, lost=degraded.lost_number)
+    decr, adecr = twins(operations.decr, degraded=degraded.subtracted, lost=degraded.lost_number)
+    incr_version, aincr_version = twins(operations.incr_version, degraded=degraded.version_above)
+    decr_version, adecr_version = twins(operations.decr_version, degraded=degraded.version_below)
+    clear, aclear = twins(operations.clear, degraded=degraded.no)
 
     # Patterns (docs/patterns.md tells how to use them)
 
@@ -363,27 +327,35 @@ class CacheBackend(RedisBackend):
     get_or_set_many, aget_or_set_many = asidemany.get_or_set_many, asidemany.aget_or_set_many
     write_through, awrite_through = writethrough.write_through, writethrough.awrite_through
     token_lock = tokenlock.token_lock
-    invalidate_tags, ainvalidate_tags = twins(tagging.invalidate_tags, degraded=_no)
-    invalidate_prefix, ainvalidate_prefix = twins(operations.invalidate_prefix, degraded=_zero)
-    invalidate_version, ainvalidate_version = twins(operations.invalidate_version, degraded=_zero)
-    _set_tagged, _aset_tagged = twins(tagging.set_tagged, degraded=_no)
+    invalidate_tags, ainvalidate_tags = twins(
+        tagging.invalidate_tags, degraded=degraded.no, lost=tagging.version_keys
+    )
+    invalidate_prefix, ainvalidate_prefix = twins(
+        operations.invalidate_prefix, degraded=degraded.zero, lost=operations.prefix_keys
+    )
+    invalidate_version, ainvalidate_version = twins(
+        operations.invalidate_version, degraded=degraded.zero, lost=degraded.lost_version
+    )
+    _set_tagged, _aset_tagged = twins(
+        tagging.set_tagged, degraded=degraded.no, lost=degraded.lost_tagged
+    )
     _unwrap, _aunwrap = twins(
         tagging.unwrap,
         degraded=lambda self, raw, name, default: self._outlived(name, default),
         writes=False,
     )
 
-    ttl, attl = twins(operations.ttl, degraded=_zero, writes=False)
-    pttl, apttl = twins(operations.pttl, degraded=_zero, writes=False)
-    persist, apersist = twins(operations.persist, degraded=_no)
-    expire, aexpire = twins(operations.expire, degraded=_no)
-    pexpire, apexpire = twins(operations.pexpire, degraded=_no)
-    expire_at, aexpire_at = twins(operations.expire_at, degraded=_no)
-    pexpire_at, apexpire_at = twins(operations.pexpire_at, degraded=_no)
-    keys, akeys = twins(operations.keys, degraded=_empty_list, writes=False)
-    delete_pattern, adelete_pattern = twins(operations.delete_pattern, degraded=_zero)
+    ttl, attl = twins(operations.ttl, degraded=degraded.zero, writes=False)
+    pttl, apttl = twins(operations.pttl, degraded=degraded.zero, writes=False)
+    persist, apersist = twins(operations.persist, degraded=degraded.no)
+    expire, aexpire = twins(operations.expire, degraded=degraded.no)
+    pexpire, apexpire = twins(operations.pexpire, degraded=degraded.no)
+    expire_at, aexpire_at = twins(operations.expire_at, degraded=degraded.no)
+    pexpire_at, apexpire_at = twins(operations.pexpire_at, degraded=degraded.no)
+    keys, akeys = twins(operations.keys, degraded=degraded.empty_list, writes=False)
+    delete_pattern, adelete_pattern = twins(operations.delete_pattern, degraded=degraded.zero)
 
-    scan, ascan = twins(operations.scan, degraded=_end_of_scan, writes=False)
+    scan, ascan = twins(operations.scan, degraded=degraded.end_of_scan, writes=False)
 
     def iter_keys(
         self,
@@ -481,23 +453,27 @@ class CacheBackend(RedisBackend):
 
     # Sets
 
-    sadd, asadd = twins(structures.sadd, degraded=_zero)
-    scard, ascard = twins(structures.scard, degraded=_zero, writes=False)
-    sdiff, asdiff = twins(structures.sdiff, degraded=_empty_set, writes=False)
-    sdiffstore, asdiffstore = twins(structures.sdiffstore, degraded=_zero)
-    sinter, asinter = twins(structures.sinter, degraded=_empty_set, writes=False)
-    sinterstore, asinterstore = twins(structures.sinterstore, degraded=_zero)
-    sismember, asismember = twins(structures.sismember, degraded=_no, writes=False)
-    smembers, asmembers = twins(structures.smembers, degraded=_empty_set, writes=False)
-    smismember, asmismember = twins(structures.smismember, degraded=_no_each, writes=False)
-    smove, asmove = twins(structures.smove, degraded=_no)
-    spop, aspop = twins(structures.spop, degraded=_none_or_set)
-    srandmember, asrandmember = twins(structures.srandmember, degraded=_none_or_list, writes=False)
-    srem, asrem = twins(structures.srem, degraded=_zero)
-    sscan, asscan = twins(structures.sscan, degraded=_empty_set, writes=False)
-    sscan_page, asscan_page = twins(structures.sscan_page, degraded=_end_of_scan, writes=False)
-    sunion, asunion = twins(structures.sunion, degraded=_empty_set, writes=False)
-    sunionstore, asunionstore = twins(structures.sunionstore, degraded=_zero)
+    sadd, asadd = twins(structures.sadd, degraded=degraded.zero)
+    scard, ascard = twins(structures.scard, degraded=degraded.zero, writes=False)
+    sdiff, asdiff = twins(structures.sdiff, degraded=degraded.empty_set, writes=False)
+    sdiffstore, asdiffstore = twins(structures.sdiffstore, degraded=degraded.zero)
+    sinter, asinter = twins(structures.sinter, degraded=degraded.empty_set, writes=False)
+    sinterstore, asinterstore = twins(structures.sinterstore, degraded=degraded.zero)
+    sismember, asismember = twins(structures.sismember, degraded=degraded.no, writes=False)
+    smembers, asmembers = twins(structures.smembers, degraded=degraded.empty_set, writes=False)
+    smismember, asmismember = twins(structures.smismember, degraded=degraded.no_each, writes=False)
+    smove, asmove = twins(structures.smove, degraded=degraded.no)
+    spop, aspop = twins(structures.spop, degraded=degraded.none_or_set)
+    srandmember, asrandmember = twins(
+        structures.srandmember, degraded=degraded.none_or_list, writes=False
+    )
+    srem, asrem = twins(structures.srem, degraded=degraded.zero)
+    sscan, asscan = twins(structures.sscan, degraded=degraded.empty_set, writes=False)
+    sscan_page, asscan_page = twins(
+        structures.sscan_page, degraded=degraded.end_of_scan, writes=False
+    )
+    sunion, asunion = twins(structures.sunion, degraded=degraded.empty_set, writes=False)
+    sunionstore, asunionstore = twins(structures.sunionstore, degraded=degraded.zero)
 
     def sscan_iter(
         self,
@@ -539,31 +515,31 @@ class CacheBackend(RedisBackend):
 
     # Hashes
 
-    hset, ahset = twins(structures.hset, degraded=_zero)
-    hget, ahget = twins(structures.hget, degraded=_missing, writes=False)
-    hgetall, ahgetall = twins(structures.hgetall, degraded=_empty_dict, writes=False)
-    hdel, ahdel = twins(structures.hdel, degraded=_zero)
-    hlen, ahlen = twins(structures.hlen, degraded=_zero, writes=False)
-    hkeys, ahkeys = twins(structures.hkeys, degraded=_empty_list, writes=False)
-    hexists, ahexists = twins(structures.hexists, degraded=_no, writes=False)
+    hset, ahset = twins(structures.hset, degraded=degraded.zero)
+    hget, ahget = twins(structures.hget, degraded=degraded.missing, writes=False)
+    hgetall, ahgetall = twins(structures.hgetall, degraded=degraded.empty_dict, writes=False)
+    hdel, ahdel = twins(structures.hdel, degraded=degraded.zero)
+    hlen, ahlen = twins(structures.hlen, degraded=degraded.zero, writes=False)
+    hkeys, ahkeys = twins(structures.hkeys, degraded=degraded.empty_list, writes=False)
+    hexists, ahexists = twins(structures.hexists, degraded=degraded.no, writes=False)
 
     # Sorted sets
 
-    zadd, azadd = twins(structures.zadd, degraded=_zero)
-    zcard, azcard = twins(structures.zcard, degraded=_zero, writes=False)
-    zcount, azcount = twins(structures.zcount, degraded=_zero, writes=False)
-    zincrby, azincrby = twins(structures.zincrby, degraded=_amount)
-    zpopmax, azpopmax = twins(structures.zpopmax, degraded=_none_or_list)
-    zpopmin, azpopmin = twins(structures.zpopmin, degraded=_none_or_list)
-    zrange, azrange = twins(structures.zrange, degraded=_empty_list, writes=False)
+    zadd, azadd = twins(structures.zadd, degraded=degraded.zero)
+    zcard, azcard = twins(structures.zcard, degraded=degraded.zero, writes=False)
+    zcount, azcount = twins(structures.zcount, degraded=degraded.zero, writes=False)
+    zincrby, azincrby = twins(structures.zincrby, degraded=degraded.amount)
+    zpopmax, azpopmax = twins(structures.zpopmax, degraded=degraded.none_or_list)
+    zpopmin, azpopmin = twins(structures.zpopmin, degraded=degraded.none_or_list)
+    zrange, azrange = twins(structures.zrange, degraded=degraded.empty_list, writes=False)
     zrangebyscore, azrangebyscore = twins(
-        structures.zrangebyscore, degraded=_empty_list, writes=False
+        structures.zrangebyscore, degraded=degraded.empty_list, writes=False
     )
-    zrank, azrank = twins(structures.zrank, degraded=_missing, writes=False)
-    zrem, azrem = twins(structures.zrem, degraded=_zero)
-    zremrangebyscore, azremrangebyscore = twins(structures.zremrangebyscore, degraded=_zero)
-    zrevrange, azrevrange = twins(structures.zrevrange, degraded=_empty_list, writes=False)
+    zrank, azrank = twins(structures.zrank, degraded=degraded.missing, writes=False)
+    zrem, azrem = twins(structures.zrem, degraded=degraded.zero)
+    zremrangebyscore, azremrangebyscore = twins(structures.zremrangebyscore, degraded=degraded.zero)
+    zrevrange, azrevrange = twins(structures.zrevrange, degraded=degraded.empty_list, writes=False)
     zrevrangebyscore, azrevrangebyscore = twins(
-        structures.zrevrangebyscore, degraded=_empty_list, writes=False
+        structures.zrevrangebyscore, degraded=degraded.empty_list, writes=False
     )
-    zscore, azscore = twins(structures.zscore, degraded=_missing, writes=False)
+    zscore, azscore = twins(structures.zscore, degraded=degraded.missing, writes=False)

@@ -25,6 +25,7 @@ from cacheapp.cache.client import client_class
 from cacheapp.cache.connections import Probe, byte_client, state_of
 from cacheapp.cache.errors import LocationError
 from cacheapp.cache.keys import KeyNames, KeyShape, encode_key, to_milliseconds
+from cacheapp.cache.lost import made_up
 from cacheapp.cache.near import AnnouncingWriter, NearReader
 from cacheapp.cache.outage import SERVER_ERRORS
 from cacheapp.cache.prefixed import TaggedReader, TaggingWriter
@@ -199,7 +200,7 @@ class RedisBackend(RedisCache):
         if writes and self.bus is not None:
             steps = self.bus.announced(steps)
         if self._outages.is_open:
-            self._outages.admit()
+            self._admit()
         # With copies all reads go to the primary, whose stream tells of its writes.
         primary = writes or self.near is not None
         result = drive(steps, client or self.client.get_client(write=primary))
@@ -212,16 +213,37 @@ class RedisBackend(RedisCache):
         if writes and self.bus is not None:
             steps = self.bus.announced(steps)
         if self._outages.is_open:
-            self._outages.admit()
+            await self._aadmit()
         primary = writes or self.near is not None
         result = await adrive(steps, client or self.client.get_async_client(write=primary))
         self._answered(writes)
         return result
 
+    def _admit(self) -> None:
+        """Let an operation through in an outage, and make up for those that failed, before it."""
+        self._outages.admit()
+        if self._outages.lost:
+            drive(self._made_up(), self.client.get_client(write=True))
+
+    async def _aadmit(self) -> None:
+        """See _admit()."""
+        self._outages.admit()
+        if self._outages.lost:
+            await adrive(self._made_up(), self.client.get_async_client(write=True))
+
+    def _made_up(self) -> Steps[None]:
+        return made_up(self) if self.bus is None else self.bus.announced(made_up(self))
+
     def _failed(self, error: BaseException, *, writes: bool) -> bool:
         """Record a failure. Returns whether the operation degrades, or is to raise."""
         self._reader = self._writer = None
         return self._outages.failed(error, writes=writes)
+
+    def _lose(self, name: bytes, nx: bool) -> bool:
+        """Remember a SET that failed, unless it was to replace nothing. Returns False."""
+        if not nx:
+            self._outages.lost.add((name,))
+        return False
 
     def _answered(self, writes: bool) -> None:
         if self._outages.is_open:
@@ -236,7 +258,7 @@ class RedisBackend(RedisCache):
         if self.prefixes is not None:
             client = TaggedReader(self, self.client.get_client(write=False))
         if self._outages.is_open:
-            self._outages.admit()
+            self._admit()
             return Probe(client, self._outages)
         if self.client.server_count == 1:
             self._reader = client
@@ -268,7 +290,7 @@ class RedisBackend(RedisCache):
         if self.bus is not None:
             client = AnnouncingWriter(self.bus, self.client.get_client(write=True))
         if self._outages.is_open:
-            self._outages.admit()
+            self._admit()
             return Probe(client, self._outages)
         self._writer = client
         return client

@@ -351,12 +351,19 @@ def invalidate_prefix(cache: CacheBackend, prefix: str, version: Any = None) -> 
     walk that deletes in batches, and gives how many keys those were. A value that is being computed
     for such a key is refused when it comes. 0 where the server did not answer.
     """
-    if cache.prefixes is not None and cache.prefixes.is_declared(prefix):
-        tag = prefixes.tag_of(prefix, cache.version if version is None else version)
-        name = tagging.version_key(cache, tag)
-        yield cache.write((name,), methodcaller("delete", name))
+    names = prefix_keys(cache, prefix, version)
+    if names:
+        yield cache.write(names, methodcaller("delete", *names))
         return True
     return (yield from delete_pattern(cache, f"{escape_glob(prefix)}*", version))
+
+
+def prefix_keys(cache: CacheBackend, prefix: str = "", version: Any = None) -> list[bytes]:
+    """Return the server's keys that end all below ``prefix``: one if it is declared, else none."""
+    if cache.prefixes is None or not cache.prefixes.is_declared(prefix):
+        return []
+    tag = prefixes.tag_of(prefix, cache.version if version is None else version)
+    return [tagging.version_key(cache, tag)]
 
 
 def invalidate_version(cache: CacheBackend, version: Any = None) -> Steps[int]:

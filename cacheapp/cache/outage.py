@@ -25,6 +25,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from cacheapp.cache.lost import Lost
+
 logger = logging.getLogger("cacheapp.cache")
 
 #: What counts as a failure of the server: django-redis's own list. ResponseError is in it for
@@ -66,6 +68,8 @@ class Outages:
         self._unreached = 0
         self._closed_until = 0.0
         self.failures = 0
+        #: What failed writes have left on the server, while the alias degrades.
+        self.lost = Lost(alias)
         #: Whether an outage lasts; read without the lock, since being late by one is no harm.
         self.is_open = False
         self._failing: set[bool] = set()  # holds True while writes fail, False while reads do

@@ -12,7 +12,7 @@ whatever else ends the wait (a cancellation, a timeout around it) closes the gen
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from operator import methodcaller
 from typing import Any, TypeVar
 
@@ -70,11 +70,13 @@ def twins(
     *,
     degraded: Callable[..., Any],
     writes: bool = True,
+    lost: Callable[..., Iterable[bytes]] | None = None,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return a backend's method for ``operation``, and its asynchronous twin.
 
     ``degraded`` takes the backend and the method's arguments, and gives what it returns while the
-    server does not answer and IGNORE_EXCEPTIONS is set. Both methods also take ``client=``, a
+    server does not answer and IGNORE_EXCEPTIONS is set; ``lost`` takes the same, and gives the keys
+    of which the server may still have an old value then. Both methods also take ``client=``, a
     redis-py client or pipeline to use in place of the alias's own.
     """
 
@@ -85,6 +87,8 @@ def twins(
         except self.server_errors as error:
             if not self._failed(error, writes=writes):
                 raise
+            if lost is not None:
+                self._outages.lost.add(lost(self, *args, **kwargs))
             return degraded(self, *args, **kwargs)
 
     @functools.wraps(operation)
@@ -94,6 +98,8 @@ def twins(
         except self.server_errors as error:
             if not self._failed(error, writes=writes):
                 raise
+            if lost is not None:
+                self._outages.lost.add(lost(self, *args, **kwargs))
             return degraded(self, *args, **kwargs)
 
     amethod.__name__ = f"a{operation.__name__}"

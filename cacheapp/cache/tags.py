@@ -67,6 +67,11 @@ def version_key(cache: CacheBackend, name: bytes) -> bytes:
     return encode_key(str(cache.make_key(name.decode(), TAG_VERSION)))
 
 
+def version_keys(cache: CacheBackend, tags: Iterable[Any]) -> list[bytes]:
+    """Return the server's keys of the versions of ``tags``."""
+    return [version_key(cache, name) for name in tag_names(tags, inf)]
+
+
 def invalidate_tags(cache: CacheBackend, tags: Iterable[Any]) -> Steps[bool]:
     """Make every entry with one of ``tags`` a miss, at once and in all processes. Returns True.
 
@@ -74,7 +79,7 @@ def invalidate_tags(cache: CacheBackend, tags: Iterable[Any]) -> Steps[bool]:
     round trip, whatever the number of entries. A value whose computing began before is not
     served afterwards, however late it is stored.
     """
-    keys = [version_key(cache, name) for name in tag_names(tags, inf)]
+    keys = version_keys(cache, tags)
     if keys:
         yield cache.write(keys, lambda client: client.delete(*keys))
     return True

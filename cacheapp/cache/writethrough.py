@@ -96,7 +96,8 @@ class _Write:
             self._cache.write if stores else self._cache.write_computed, (self._name,)
         )
         steps = run_script(CLOSE_WRITE, [self._name], arguments, announced)
-        yield Ask(steps, raises=stores)
+        if (yield Ask(steps, raises=stores)) is DOWN:
+            self._cache._outages.lost.add((self._name,))
 
 
 def write_through(

@@ -220,14 +220,16 @@ def test_an_outage_is_logged_once_at_each_end(
 ) -> None:
     cache = make_cache(own_server.url(), options=DEGRADE)
     control = redis.Redis.from_url(own_server.url())
-    cache.set("key", "value")
+    cache.set("other", "value")
     with caplog.at_level(logging.INFO, "cacheapp.cache"):
         for _ in range(2):
+            cache.set("key", "value")
             control.config_set("min-replicas-to-write", 1)  # now it refuses every write
             assert [cache.set("key", "x"), cache.add("key", "x"), cache.touch("key")] == [False] * 3
             assert cache.get("key") == "value"
             control.config_set("min-replicas-to-write", 0)
-            assert getattr(cache, operation)("key", "value" if operation == "set" else 50) is True
+            key, argument = ("key", "value") if operation == "set" else ("other", 50)
+            assert getattr(cache, operation)(key, argument) is True
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"] * 2
     assert cache.state.outages.failures == 6
     control.close()
