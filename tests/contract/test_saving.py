@@ -52,6 +52,18 @@ def test_bgsave(server: Server) -> None:
             server.execute(*wrong)
 
 
+@pytest.mark.parametrize(("points", "changes"), [("900 1", b"0"), ("", b"2")])
+def test_flushall_is_a_save_where_there_are_save_points(
+    server: Server, points: str, changes: bytes
+) -> None:
+    server.execute("CONFIG", "SET", "save", "")
+    server.execute("SAVE")
+    server.execute("SET", "k", "v")
+    server.execute("CONFIG", "SET", "save", points)
+    server.execute("FLUSHALL")
+    assert persistence(server)[b"rdb_changes_since_last_save"] == changes
+
+
 def test_in_a_transaction(server: Server) -> None:
     server.execute("MULTI")
     server.execute("BGSAVE")
