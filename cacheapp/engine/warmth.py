@@ -59,5 +59,5 @@ class Warmth:
         self.left = 0 if limited else _OFFERS_A_TICK
         if self._warm:
             self._warm.popleft().cool()
-        if self.counters:
-            del self.counters[next(iter(self.counters))]
+        if limited:
+            self.counters.clear()

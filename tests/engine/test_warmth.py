@@ -140,3 +140,20 @@ def test_under_a_limit_hashes_stay_packed() -> None:
         engine.execute(session, [b"HSET", b"h", b"f", b"v"])
         engine.execute(session, [b"HGETALL", b"h"])
     assert _warm_hashes(engine) == 0
+
+
+def test_registers_of_a_few_counters_are_kept_until_memory_is_limited() -> None:
+    engine = Engine(clock=(clock := ManualClock()))
+    session = engine.connect(lambda _reply: None)
+    for number in range(12):
+        clock.advance(0.2)
+        for expected in (1, 0, 0):
+            assert engine.execute(session, [b"PFADD", b"%d" % number, b"a"]) == expected
+    assert len(engine.warmth.counters) == warmth._COUNTERS_MAX
+    # What is at the key now counts, not what was.
+    engine.execute(session, [b"DEL", b"11"])
+    assert engine.execute(session, [b"PFADD", b"11", b"a"]) == 1
+    engine.execute(session, [b"CONFIG", b"SET", b"maxmemory", b"100mb"])
+    clock.advance(0.2)
+    engine.execute(session, [b"PING"])
+    assert not engine.warmth.counters
