@@ -148,6 +148,8 @@ class _Many:
         """Take the values that are good, and return what was found of the other keys."""
         keys, cache = list(self._names), self._cache
         if cache._outages.refuses():
+            if cache.near is None:
+                return dict.fromkeys(keys, UNSEEN)
             self._values = cache._outlived_many(keys, self._version)
             return {key: UNSEEN for key in keys if key not in self._values}
         if not self._plan.early and (cache.near is not None or not self._plan.stale_ms):
