@@ -75,6 +75,8 @@ class Hub:
         self.boxes = self.new_boxes()
         self.groups: dict[str, Group] = {}
         self.by_key: dict[bytes, Group] = {}
+        #: How often the set of groups changed.
+        self.changes = 0
         self.reader: Reader | None = None
 
         #: What this process is called on the server, and how far it read its own stream.
@@ -112,12 +114,14 @@ class Hub:
         if group is None:
             key = self.keys.group(name)
             group = self.groups[name] = self.by_key[key] = Group(name, key, number)
+            self.changes += 1
         return group
 
     def drop_unwanted(self, group: Group) -> None:
         """Forget a group that nobody here has to do with; with the lock held."""
         if not group.is_wanted and self.groups.get(group.name) is group:
             del self.groups[group.name], self.by_key[group.key]
+            self.changes += 1
 
     def forget_expired(self) -> None:
         """End the memberships that nobody renewed; with the lock held."""

@@ -10,7 +10,8 @@ streams that somebody subscribed to are checked every BLOCK_MS, and all of them 
 also keeps them alive. A server that does not answer for ANSWER_S is taken for
 lost, however open its connection looks.
 
-Where one event loop receives everything, it reads in the thread's place (see ``loan``).
+Where one event loop receives everything, it reads in the thread's place (see ``loan``). Where there
+are very many streams, the server tells which of them changed (see ``watch``).
 
 The thread knows its hub weakly, and ends with it. Left out on purpose: what an entry means, which
 is the hub's.
@@ -33,10 +34,12 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from cacheapp.channels import watch
 from cacheapp.channels.groups import Entry, Group, read_entry
 from cacheapp.channels.links import STREAM
 from cacheapp.channels.loan import Loan, receive
 from cacheapp.channels.names import owner_of
+from cacheapp.channels.watch import Watch, speaks_resp3
 from cacheapp.clients.lean import LeanRedis, exchange, pack
 
 if TYPE_CHECKING:
@@ -77,7 +80,8 @@ class Reader:
         self._fresh_at = 0.0
         self._pause_s = PAUSE_S
         self._is_lean = False
-        self._can_lend = False
+        self._can_lend = self._can_watch = False
+        self._watch: Watch | None = None
         #: Whether a loop was found to watch no sockets.
         self.was_refused = False
         self._loan: Loan | None = None
@@ -137,6 +141,7 @@ class Reader:
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
+        self._watch = None
         if connection is not None:
             connection.disconnect()
             self._pool.release(connection)
@@ -170,6 +175,8 @@ class Reader:
 
     def _ask(self, *command: Any) -> Any:
         connection = self._connection
+        if self._watch is not None:
+            return self._watch.ask(*command)
         if self._is_lean:
             return exchange(connection, command)
         connection.send_command(*command)
@@ -188,13 +195,14 @@ class Reader:
         self._pool = client.connection_pool
         self._connection = self._pool.get_connection()
         self._is_lean = isinstance(client, LeanRedis) and client.is_lean
-        self._can_lend = False
+        self._can_lend = self._can_watch = False
         if self._is_lean:
             sock = self._connection._sock
             if sock is None:
                 raise RedisConnectionError("closed while it was opened")
             sock.settimeout(ANSWER_S)
             self._can_lend = type(sock) is socket.socket
+            self._can_watch = speaks_resp3(self._connection)
         run_id = self._server_run()
         if self._run_id not in (None, run_id) or (run_id == b"" and self._check_at):
             # It may have lost its last entries, and have written others with their numbers.
@@ -222,6 +230,8 @@ class Reader:
         from cacheapp.channels.hub import STREAM_TTL_S
 
         began = monotonic()
+        if self._watch is not None:
+            self._watch.look_again()
         if own:
             last = self._script([hub.process_key], STREAM_TTL_S, 1)[0]
             number = 0 if last == b"!" else int(last)
@@ -268,12 +278,36 @@ class Reader:
     # Reads
 
     def _read(self, hub: Hub) -> None:
+        if self._watches(hub):
+            assert self._watch is not None
+            self._watch.step(hub)
+            return
         loop = hub.reading_loop() if self._can_lend and not self.was_refused else None
         if loop is not None:
             self._lend(hub, loop)
             return
         began = monotonic()
         self.deal(hub, self._ask(*self._read_arguments(hub)), began)
+
+    def _watches(self, hub: Hub) -> bool:
+        """Whether to have the server tell which streams changed, as there are so many."""
+        count = len(hub.groups)
+        if self._watch is not None:
+            if count >= watch.WATCHED_FROM / 2:
+                return True
+            self._ask("CLIENT", "TRACKING", "OFF")
+            self._watch = None
+        elif self._can_watch and count >= watch.WATCHED_FROM:
+            found = Watch(self, self._connection, ANSWER_S, BLOCK_MS / 1000)
+            try:
+                found.start()
+            except ResponseError as error:
+                logger.info("Channels of %s: no tracking: %s", hub.link.name, error)
+                self._can_watch = False
+                return False
+            self._watch = found
+            return True
+        return False
 
     def _lend(self, hub: Hub, loop: AbstractEventLoop) -> None:
         """Have the loop read, until something else is due."""

@@ -19,7 +19,7 @@ from channels.exceptions import ChannelFull
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cacheapp.channels import ChannelLayer
+from cacheapp.channels import ChannelLayer, watch
 from tests.contract.channels import SOON_S
 from tests.contract.conftest import Server
 
@@ -96,8 +96,13 @@ class World:
         return found
 
 
-@pytest.fixture
-def world(server: Server) -> Iterator[World]:
+@pytest.fixture(params=["reads", "watches"])
+def world(
+    server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    if request.param == "watches":
+        # As where there are very many groups.
+        monkeypatch.setattr(watch, "WATCHED_FROM", 0)
     made = World(server)
     yield made
     made.close()

@@ -1,4 +1,4 @@
--- Opens the streams that are missing, and makes all of them live `ttl` seconds at least.
+-- Opens the streams that are missing, and makes all of them live `ttl` seconds, or nearly so.
 --
 -- KEYS: streams.  ARGV: ttl in seconds; "1" to open what is missing.
 -- Returns for each the number of its last entry as text; "" where it is missing still, "!" where
@@ -27,7 +27,10 @@ for i, key in ipairs(KEYS) do
     redis.call("XADD", key, "1-" .. last, "opened", "1")
     redis.call("EXPIRE", key, ttl)
   elseif kind == "stream" then
-    redis.call("EXPIRE", key, ttl, "GT")
+    -- Not each time: that is a change, of which those who watch many streams are told.
+    if redis.call("TTL", key) < ttl * 0.75 then
+      redis.call("EXPIRE", key, ttl, "GT")
+    end
   elseif kind ~= "none" then
     last = "!"
   end
