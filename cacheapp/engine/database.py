@@ -16,7 +16,6 @@ columns; `shortcuts`, `expiry` and `eviction` of this package do.
 
 from __future__ import annotations
 
-import random
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from cacheapp.engine.errors import WRONG_TYPE, CommandError
 from cacheapp.engine.frequency import lfu_start
 from cacheapp.engine.values import STRING, entry_bytes, string_bytes
+from cacheapp.engine.watching import touch_watchers, touch_watchers_of
 
 if TYPE_CHECKING:
     from cacheapp.engine.blocking import Waiter
@@ -36,10 +36,6 @@ _GENERATION_SHIFT = 40
 # Slots a SCAN call looks at, at most, for each key that it was asked for, and at least in all.
 _SCAN_SLOTS_PER_COUNT = 10
 _SCAN_SLOTS_MIN = 1000
-# Slots weighed to estimate the memory of a database that keeps no account.
-_MEMORY_SAMPLE_SLOTS = 512
-# Slots looked at for the average TTL that INFO prints.
-_TTL_SAMPLE_SLOTS = 1000
 # Columns are rebuilt when free slots exceed this multiple of the live ones, beyond a minimum; and
 # only for as few live ones, since nobody goes on meanwhile.
 _SPARSE_FACTOR = 15
@@ -284,7 +280,7 @@ class Database:
             values[slot] = value
             accesses[slot] = now
             if watchers:
-                self.touch_watchers_of(key)
+                touch_watchers_of(self, key)
         engine.dirty += len(pairs) // 2 - others
 
     def replace(self, key: bytes, value: Any) -> None:
@@ -349,7 +345,7 @@ class Database:
         if self.sizes is not None:
             self._weigh(key)
         if self.watchers:
-            self.touch_watchers_of(key)
+            touch_watchers_of(self, key)
         if self.waiters and key in self.waiters and (slot := self.slots.get(key)) is not None:
             engine.waiters.changed(self, key, self.values[slot])
         if engine.event_flags:
@@ -382,16 +378,6 @@ class Database:
             self.sizes = array("q", bytes(8 * len(self.keys)))
             for key in self.slots:
                 self._weigh(key)
-
-    def estimated_bytes(self) -> int:
-        """The bytes of all keys, scaled from a bounded sample spread over the slots."""
-        step = max(1, len(self.keys) // _MEMORY_SAMPLE_SLOTS)
-        sizes = [
-            entry_bytes(key, self.values[slot])
-            for slot in range(0, len(self.keys), step)
-            if (key := self.keys[slot]) is not None
-        ]
-        return sum(sizes) * len(self) // len(sizes) if sizes else 0
 
     def removed_from(self, key: bytes, value: Any, event: bytes) -> None:
         """End a command that took elements out of a collection: an empty one goes with its key."""
@@ -450,12 +436,6 @@ class Database:
         if self.engine.propagation is not None:
             self.engine.propagation.removed(self, key, evicted=True)
 
-    def average_ttl_ms(self) -> int:
-        """The mean time to live of keys with a deadline, from a bounded sample."""
-        now_ms = self.engine.now_ms
-        sample = [due - now_ms for due in self.deadlines[:_TTL_SAMPLE_SLOTS] if due > now_ms]
-        return sum(sample) // len(sample) if sample else 0
-
     # Walking
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
@@ -478,21 +458,6 @@ class Database:
     def __iter__(self) -> Iterator[bytes]:
         """All keys that are not due, over a snapshot (KEYS, DEBUG DIGEST)."""
         return (key for key in list(self.slots) if self._slot(key) >= 0)
-
-    def random_key(self) -> bytes | None:
-        """A key that is not due, each about as likely, or None where there is none."""
-        while self.slots:
-            key = self._random_slot_key()
-            if self._slot(key) >= 0:
-                return key
-        return None
-
-    def _random_slot_key(self) -> bytes:
-        for _ in range(64):
-            key = self.keys[random.randrange(len(self.keys))]
-            if key is not None:
-                return key
-        return random.choice(list(self.slots))
 
     def compact_if_sparse(self) -> None:
         """Rebuild the columns where nearly all slots are free."""
@@ -522,7 +487,7 @@ class Database:
     def clear(self) -> int:
         """Drop every key, without events; return how many there were."""
         count = len(self.slots)
-        self.touch_watchers(None)
+        touch_watchers(self, None)
         for key in self.waiters:
             if (slot := self.slots.get(key)) is not None:
                 self.engine.waiters.changed(self, key, self.values[slot])
@@ -535,39 +500,11 @@ class Database:
         self.engine.dirty += count
         return count
 
-    def touch_watchers_of(self, key: bytes) -> None:
-        """Spoil the EXEC of the sessions that watch `key`.
-
-        Not of those that knew it as due: to them it has not been there, so its deletion is none.
-        """
-        gone = key not in self.slots
-        for session in self.watchers.get(key, ()):
-            if not session.watched.get((self, key)):
-                session.touched = True
-            elif gone:
-                session.watched[self, key] = False
-
-    def touch_watchers(self, other: Database | None) -> None:
-        """Mark watchers of keys that are here, or in `other`, which takes this one's place."""
-        for key, sessions in self.watchers.items():
-            was = key in self.slots
-            slot = None if other is None else other.slots.get(key)
-            if not was and slot is None:
-                continue
-            due = other is not None and slot is not None and other.is_due(slot)
-            for session in sessions:
-                was_due = session.watched.get((self, key), False)
-                if (was_due and (slot is None or due)) or (not was and due):
-                    # Neither a missing key nor a due one is there: no change to who watches.
-                    session.watched[self, key] = due
-                else:
-                    session.touched = True
-
     def swap_contents(self, other: Database) -> None:
         """Exchange all keys with `other`; sessions and watchers stay where they are."""
         engine = self.engine
-        self.touch_watchers(other)
-        other.touch_watchers(self)
+        touch_watchers(self, other)
+        touch_watchers(other, self)
         for name in (
             "slots", "keys", "values", "deadlines", "accesses", "sizes", "free", "volatile",
             "sweep", "field_deadlines",
@@ -584,17 +521,3 @@ class Database:
                 ):  # fmt: skip
                     if (slot := place.slots.get(key)) is not None:
                         report(database, key, place.values[slot])
-
-    # WATCH
-
-    def watch(self, key: bytes, session: Session) -> None:
-        """Mark `session` as touched when `key` changes."""
-        self.watchers.setdefault(key, set()).add(session)
-
-    def unwatch(self, key: bytes, session: Session) -> None:
-        """Undo `watch`."""
-        sessions = self.watchers.get(key)
-        if sessions is not None:
-            sessions.discard(session)
-            if not sessions:
-                del self.watchers[key]

@@ -20,7 +20,8 @@ from functools import cached_property
 
 from cacheapp.engine import forks, registry
 from cacheapp.engine.acl import AccessControl
-from cacheapp.engine.admission import UNQUEUED_COMMANDS, goes_apart, is_kept, rejected
+from cacheapp.engine.admission import goes_apart, is_kept, rejected
+from cacheapp.engine.apart import execute_apart, execute_tracked, mute
 from cacheapp.engine.blocking import Waiters
 from cacheapp.engine.clock import Clock, SystemClock
 from cacheapp.engine.config import Config, parse_options
@@ -40,9 +41,10 @@ from cacheapp.engine.propagation import Propagation
 from cacheapp.engine.pubsub import PubSub
 from cacheapp.engine.registry import COMMANDS, Command
 from cacheapp.engine.replicas import Replicas
-from cacheapp.engine.replies import BLOCKED, NO_REPLY, QUEUED, Reply, to_resp2
+from cacheapp.engine.replies import BLOCKED, Reply, to_resp2
+from cacheapp.engine.sampling import estimated_bytes
 from cacheapp.engine.scripting import Functions, Scripts
-from cacheapp.engine.session import MUTED_ONCE, Deliver, Session
+from cacheapp.engine.session import Deliver, Session
 from cacheapp.engine.slowlog import SlowLog
 from cacheapp.engine.stats import TIMES_MAX, Stats
 from cacheapp.engine.tinylfu import TinyLfu
@@ -376,12 +378,12 @@ class Engine:
         except CommandError as error:
             rejected(self, session, args, error)
             if session.muted:
-                return self._mute(session, row=None, was=session.muted)
+                return mute(session, None, session.muted)
             raise
         if apart:
             if self.tracking.active:
-                return self._execute_tracked(session, row, args)
-            return self._execute_apart(session, row, args)
+                return execute_tracked(self, session, row, args)
+            return execute_apart(self, session, row, args)
         session.last_command = row.display
         try:
             reply = self.call(session, row, args)
@@ -444,62 +446,6 @@ class Engine:
     def run_locked(self, session: Session, args: list[bytes]) -> Reply:
         """As `execute`, for who holds the lock and has raised the epoch."""
         return self._execute(session, args)
-
-    def _execute_tracked(self, session: Session, row: Command, args: list[bytes]) -> Reply:
-        """Run a command while somebody tracks keys."""
-        self.tracking.enter(session)
-        try:
-            reply = self._execute_apart(session, row, args)
-        except CommandError as error:
-            reply = error
-        except BaseException:
-            self.tracking.settle(session, row, NO_REPLY)
-            raise
-        reply = self.tracking.settle(session, row, reply)
-        if isinstance(reply, CommandError):
-            raise reply
-        return reply
-
-    def _execute_apart(self, session: Session, row: Command, args: list[bytes]) -> Reply:
-        """Queue a command, run it without a reply, or without leaving a trace in its keys."""
-        was = session.muted
-        if session.queue is not None and row.display not in UNQUEUED_COMMANDS:
-            session.queue.append((row, args))
-            return self._mute(session, row, was) if was else QUEUED
-        session.last_command = row.display
-        kept = self._accesses(session, row, args) if session.no_touch else {}
-        try:
-            reply = self.call(session, row, args)
-        except CommandError:
-            if session.muted:
-                return self._mute(session, row, was)
-            raise
-        finally:
-            for slot, access in kept.items():
-                session.db.accesses[slot] = access
-            if self.waiters.ready_keys:
-                self.waiters.serve()
-        if session.muted and reply is not BLOCKED:
-            return self._mute(session, row, was)
-        if row.shaped and session.protocol == 2:
-            return to_resp2(reply)
-        return reply
-
-    def _mute(self, session: Session, row: Command | None, was: int) -> Reply:
-        """NO_REPLY; the end of CLIENT REPLY SKIP where a command has used it."""
-        itself = row is not None and row.name == "CLIENT|REPLY"
-        if was == MUTED_ONCE and session.muted == MUTED_ONCE and not itself:
-            session.muted = 0
-            session.refresh()
-        return NO_REPLY
-
-    def _accesses(self, session: Session, row: Command, args: list[bytes]) -> dict[int, float]:
-        """What is recorded of accesses to the keys that a command reads, by slot."""
-        db = session.db
-        if row.is_write or row.name == "TOUCH":
-            return {}
-        slots = (db.slots.get(args[index]) for index in row.key_positions(args))
-        return {slot: db.accesses[slot] for slot in slots if slot is not None}
 
     def allows_native(self) -> bool:
         """Whether a script may run in its native form now; reads the clock as a command does."""
@@ -581,7 +527,7 @@ class Engine:
         """
         used = self.used_bytes
         if not self.limited:
-            used = sum(database.estimated_bytes() for database in self.databases)
+            used = sum(estimated_bytes(database) for database in self.databases)
         used += self.clients_memory()
         self.peak_bytes = max(self.peak_bytes, used)
         return used

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from cacheapp.engine.session import Session
 from cacheapp.engine.structures.hash import Hash
+from cacheapp.engine.watching import touch_watchers_of
 
 FieldsGetter = Callable[[bytes], dict[bytes, bytes]]
 FieldsSetter = Callable[[bytes, Sequence[bytes], int], bool | None]
@@ -89,7 +90,7 @@ def fields_setter(session: Session) -> FieldsSetter:
                 if db.sizes is None:
                     engine.dirty += 1
                     if db.watchers:
-                        db.touch_watchers_of(key)
+                        touch_watchers_of(db, key)
                 else:
                     db.changed(key)
             finally:

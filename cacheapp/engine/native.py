@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from cacheapp.engine.propagation import also
 from cacheapp.engine.registry import COMMANDS
 from cacheapp.engine.replies import Reply
+from cacheapp.engine.watching import touch_watchers_of
 
 if TYPE_CHECKING:
     from cacheapp.engine.session import Session
@@ -135,7 +136,7 @@ def updater(session: Session, otherwise: Callable[..., Any]) -> Callable[..., An
                         if db.sizes is None:
                             engine.dirty += 1
                             if db.watchers:
-                                db.touch_watchers_of(key)
+                                touch_watchers_of(db, key)
                         else:
                             db.changed(key)
                     finally:

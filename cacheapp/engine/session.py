@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cacheapp.engine.replies import NO_REPLY, Push, Reply, to_resp2
+from cacheapp.engine.watching import unwatch
 
 if TYPE_CHECKING:
     from cacheapp.engine.acl import User
@@ -278,7 +279,7 @@ class Session:
     def unwatch(self) -> None:
         """Forget all watched keys, and that any was touched."""
         for database, key in self.watched:
-            database.unwatch(key, self)
+            unwatch(database, key, self)
         self.watched.clear()
         self.touched = False
 

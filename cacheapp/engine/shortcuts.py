@@ -21,6 +21,7 @@ from cacheapp.engine.registry import COMMANDS
 from cacheapp.engine.replies import OK, Reply, to_resp2
 from cacheapp.engine.session import Session
 from cacheapp.engine.stats import TIMES_MAX
+from cacheapp.engine.watching import touch_watchers_of
 
 # Beyond it a deadline might not fit 64 bits; SET has the error for that.
 _TTL_MS_MAX = 2**62
@@ -187,7 +188,7 @@ def setter(session: Session, execute: Execute | None = None) -> Setter:
                     engine.dirty += 1
                     stats.fast_sets += 1
                     if db.watchers:
-                        db.touch_watchers_of(key)
+                        touch_watchers_of(db, key)
                 finally:
                     engine.epoch += 1
                 return OK
@@ -235,7 +236,7 @@ def msetter(session: Session) -> MultiSetter:
                     deadlines[slot] = due
                     count += 1
                     if db.watchers:
-                        db.touch_watchers_of(key)
+                        touch_watchers_of(db, key)
             finally:
                 db.volatile += added
                 engine.dirty += count

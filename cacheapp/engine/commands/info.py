@@ -20,6 +20,7 @@ from cacheapp.engine.following import CONNECTED, SYNC, Following
 from cacheapp.engine.parameter import format_percentile
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import Reply, Verbatim
+from cacheapp.engine.sampling import average_ttl_ms
 from cacheapp.engine.session import Session
 from cacheapp.engine.version import REDIS_VERSION
 
@@ -321,7 +322,7 @@ def _cluster(_ctx: Session) -> Section:
 
 def _keyspace(ctx: Session) -> Section:
     return {
-        f"db{db.index}": f"keys={len(db)},expires={db.volatile},avg_ttl={db.average_ttl_ms()},"
+        f"db{db.index}": f"keys={len(db)},expires={db.volatile},avg_ttl={average_ttl_ms(db)},"
         f"subexpiry={len(db.field_deadlines or ())}"
         for db in ctx.engine.databases
         if len(db)

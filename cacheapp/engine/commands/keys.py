@@ -19,6 +19,7 @@ from cacheapp.engine.fieldexpiry import expect_fields
 from cacheapp.engine.keyspecs import key_at
 from cacheapp.engine.registry import command
 from cacheapp.engine.replies import OK, Reply, Status
+from cacheapp.engine.sampling import random_key
 from cacheapp.engine.session import Session
 from cacheapp.engine.walking import typed_scan_options
 
@@ -253,7 +254,7 @@ def dbsize(ctx: Session) -> Reply:
     tips=("request_policy:all_shards", "nondeterministic_output"),
 )  # fmt: skip
 def randomkey(ctx: Session) -> Reply:
-    return ctx.db.random_key()
+    return random_key(ctx.db)
 
 
 @command(

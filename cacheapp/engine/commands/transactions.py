@@ -10,6 +10,7 @@ can tell that they run inside a transaction.
 
 from __future__ import annotations
 
+from cacheapp.engine import watching
 from cacheapp.engine.errors import (
     DISCARD_WITHOUT_MULTI,
     EXEC_ABORTED,
@@ -103,7 +104,7 @@ def watch(ctx: Session, *keys: bytes) -> Reply:
             # A key that is due already is gone for this session; its deletion is no change to it.
             db.deadline(key)
             ctx.watched[db, key] = False
-            db.watch(key, ctx)
+            watching.watch(db, key, ctx)
     return OK
 
 
