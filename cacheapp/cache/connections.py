@@ -10,6 +10,7 @@ Asyncio clients are not kept here: ``get_async_client`` keeps them by event loop
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from math import inf
@@ -31,6 +32,7 @@ from cacheapp.cache.singleflight import Flights
 from cacheapp.clients import URLError, get_async_client, get_client
 from cacheapp.clients.arguments import what_is_unknown
 from cacheapp.clients.bytelevel import ByteCommands
+from cacheapp.clients.forks import renews
 from cacheapp.clients.url import ENGINE_SCHEME, is_engine_url
 
 #: OPTIONS that name classes of redis-py, with which a client has to be put together as written.
@@ -237,6 +239,7 @@ class AliasState:
 
 _states: dict[str, AliasState] = {}
 _lock = threading.Lock()
+renews(sys.modules[__name__], "_lock")
 
 
 def state_of(location: Any, params: Mapping[str, Any]) -> AliasState:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import ResponseError
 
+from cacheapp.clients.forks import renews
+
 if TYPE_CHECKING:
     from cacheapp.cache.base import RedisBackend
 
@@ -36,6 +38,7 @@ class Lost:
         self._names: dict[bytes, None] = {}
         self._is_full = False
         self._lock = threading.Lock()
+        renews(self, "_lock")
 
     def __len__(self) -> int:
         return len(self._names)

@@ -26,6 +26,7 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from cacheapp.cache.lost import Lost
+from cacheapp.clients.forks import renews
 
 logger = logging.getLogger("cacheapp.cache")
 
@@ -75,6 +76,7 @@ class Outages:
         self._failing: set[bool] = set()  # holds True while writes fail, False while reads do
         self._failures_before = 0
         self._lock = threading.Lock()
+        renews(self, "_lock")
 
     @property
     def is_unreached(self) -> bool:

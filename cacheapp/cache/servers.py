@@ -9,6 +9,7 @@ Left out on purpose: what to do while the server does not answer. Each part has 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from django.dispatch import receiver
 
 from cacheapp.cache.backend import CacheBackend
 from cacheapp.cache.outage import SERVER_ERRORS
+from cacheapp.clients.forks import renews
 from cacheapp.clients.scripts import Script
 
 T = TypeVar("T")
@@ -107,6 +109,7 @@ SERVERS: dict[str, Server] = {}
 #: The clients of those that are engines of this process. They have no outages, and need no guard.
 ENGINES: dict[str, Any] = {}
 _lock = threading.Lock()
+renews(sys.modules[__name__], "_lock")
 
 
 def server_of(alias: str) -> Server:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from cacheapp.cache.errors import CacheError
 from cacheapp.cache.keys import encode_key
 from cacheapp.cache.serializers import MISSING
 from cacheapp.cache.servers import Server, server_of
+from cacheapp.clients.forks import renews
 from cacheapp.clients.scripts import Script
 
 Call = Callable[..., Any]
@@ -86,6 +88,7 @@ class DeadItem:
 #: Every queue of this process, by its name.
 queues: dict[str, WriteBehind] = {}
 _lock = threading.Lock()
+renews(sys.modules[__name__], "_lock")
 
 
 class WriteBehind:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import weakref
 from asyncio import AbstractEventLoop
@@ -36,6 +37,7 @@ from cacheapp.channels.links import STREAM, Link
 from cacheapp.channels.messages import Body, Codec, local_body
 from cacheapp.channels.names import Keys, new_process, owner_of
 from cacheapp.channels.reader import Reader
+from cacheapp.clients.forks import renews
 
 if TYPE_CHECKING:
     from cacheapp.channels.layer import ChannelLayer
@@ -227,6 +229,7 @@ class Hub:
 #: The hubs of engines in this process, by engine, database and prefix.
 _hubs: weakref.WeakValueDictionary[object, ProcessHub] = weakref.WeakValueDictionary()
 _hubs_lock = threading.Lock()
+renews(sys.modules[__name__], "_hubs_lock")
 
 
 class ProcessHub(Hub):

@@ -31,6 +31,7 @@ from cacheapp.cache.tags import TAG_VERSION
 from cacheapp.channels.consumers import SETTLE_S, TYPE, audience_of
 from cacheapp.channels.messages import local_body
 from cacheapp.channels.names import owner_of
+from cacheapp.clients.forks import renews
 from cacheapp.invalidation.audience import Watch
 from cacheapp.invalidation.protocol import HELLO, KEY, KEY_EARLY, PREFIX, PREFIX_EARLY
 
@@ -70,6 +71,7 @@ class Relay:
         self._names = re.compile(cache.key_shape().expression(), re.DOTALL)
         self.members: dict[str, _Member] = {}
         self._lock = threading.RLock()
+        renews(self, "_lock", threading.RLock)
 
     async def ready(self) -> None:
         """Wait, if not for long, until this process hears of announcements."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator
@@ -23,6 +24,7 @@ import redis.asyncio
 from cacheapp.clients.aclient import AsyncEngineRedis
 from cacheapp.clients.alean import LeanAsyncRedis
 from cacheapp.clients.client import EngineRedis
+from cacheapp.clients.forks import renews
 from cacheapp.clients.lean import LeanRedis
 from cacheapp.clients.url import ENGINE_SCHEME, check_url, scheme_of
 
@@ -37,6 +39,7 @@ _guards: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[Non
     weakref.WeakKeyDictionary()
 )
 _lock = threading.Lock()
+renews(sys.modules[__name__], "_lock")
 
 
 def get_client(url: str, **options: Any) -> redis.Redis:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass
+
+from cacheapp.clients.forks import renews
 
 #: Rules counted apart; those made beyond it (names of a loop, say) are counted together.
 RULES_MAX = 1000
@@ -22,6 +25,7 @@ class Counter:
 
 _counters: dict[str, Counter] = {}
 _lock = threading.Lock()
+renews(sys.modules[__name__], "_lock")
 
 
 def counter_of(rule: str) -> Counter:
