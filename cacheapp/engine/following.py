@@ -30,6 +30,7 @@ from cacheapp.engine.errors import (
     CommandError,
 )
 from cacheapp.engine.persistence import rdb, snapshot
+from cacheapp.engine.persistence.replay import packed
 from cacheapp.engine.replies import Reply
 from cacheapp.engine.scripting.scripts import SCRIPT_COMMANDS, declared_flags
 
@@ -71,13 +72,18 @@ class Following:
         self.applying = False
         # The master as a client, while the link is up.
         self.session: Session | None = None
+        # The database that the stream has selected; it does not say so again after a break.
+        self._selected = 0
 
     # The link
 
     def up(self) -> None:
-        """The master sends its stream from here on."""
+        """The master sends its stream from here on; nothing where it is followed no longer."""
         engine = self._engine
+        if engine.following is not self:
+            return
         self.session = engine.connect(_ignore, address=f"{self.host}:{self.port}")
+        self.session.db = engine.databases[self._selected]
         self.state, self.heard = CONNECTED, engine.now
         engine.reconsider()
 
@@ -89,16 +95,25 @@ class Following:
         self.state = CONNECT
         session, self.session = self.session, None
         if session is not None:
+            self._selected = session.db.index
             engine.disconnect(session)
         engine.reconsider()
 
     def load(self, copy: bytes, replication_id: str, offset: int) -> None:
-        """Have what is in `copy`, a dump, and nothing else; CorruptPayload changes nothing."""
+        """Have what is in `copy`, a dump, and nothing else; a damaged one changes nothing.
+
+        CorruptPayload where it is damaged or does not fit. Of a master that is followed no longer
+        nothing is taken.
+        """
         engine = self._engine
+        if engine.following is not self:
+            return
         engine.epoch += 1
         self.applying = True
         try:
             taken = rdb.parsed(copy, engine.config, engine.now)
+            # Should it not fit, there is no place in a stream for what is left.
+            self.replication_id, self._selected = "", 0
             replicas = engine.replicas
             for session in replicas.online():
                 session.kill(None)
@@ -135,9 +150,14 @@ class Following:
             self.applying = False
             engine.now = engine.clock.time()
             engine.epoch += 1
-        if session.queue is None:
-            # A transaction counts once it is whole, so that it can be sent again.
-            self.offset = offset
+        # A transaction counts once it is whole, so that it can be sent again.
+        unfinished = 0
+        if session.queue is not None:
+            begun = [at for at, args in enumerate(commands) if args[0].upper() == b"MULTI"]
+            if not begun:
+                return
+            unfinished = sum(len(packed(args)) for args in commands[begun[-1] :])
+        self.offset = offset - unfinished
 
     def _run(self, session: Session, args: list[bytes]) -> None:
         row = registry.lookup(args)

@@ -92,6 +92,10 @@ class Link:
                     said = reason
                     address = f"{following.host}:{following.port}"
                     _logger.warning("the link to the master at %s: %s", address, reason)
+            except Exception:
+                _logger.exception("the link to the master broke")
+                # How much of what came last was applied nobody knows: all is copied again.
+                following.replication_id = ""
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self, following: Following) -> None:
@@ -113,7 +117,8 @@ class Link:
             rest = await self._synchronise(following, reader, writer, timeout_s)
             with self._engine.lock:
                 following.up()
-                assert following.session is not None
+                if following.session is None:
+                    raise _Refused("it is followed no longer")
                 following.session.hung_up = writer.transport.abort
             acknowledging = asyncio.create_task(self._acknowledge(following, writer))
             await self._apply(following, reader, writer, rest)
@@ -165,8 +170,7 @@ class Link:
         if not answer.startswith(b"+FULLRESYNC") or len(words) != 3 or not words[2].isdigit():
             raise _Refused(answer.decode("utf-8", "replace"))
         following.state = SYNC
-        async with asyncio.timeout(timeout_s):
-            header = await _line(reader)
+        header = await _line(reader, timeout_s)
         copy, rest = await _copy(reader, header, timeout_s)
         with self._engine.lock:
             following.load(copy, words[1], int(words[2]))
@@ -229,10 +233,14 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *word
     return await _line(reader)
 
 
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    """The next line that says something: masters send empty ones while they are busy."""
+async def _line(reader: asyncio.StreamReader, timeout_s: float | None = None) -> bytes:
+    """The next line that says something: masters send empty ones while they are busy.
+
+    TimeoutError where nothing at all comes for `timeout_s`.
+    """
     while True:
-        line = await reader.readuntil(b"\n")
+        async with asyncio.timeout(timeout_s):
+            line = await reader.readuntil(b"\n")
         if stripped := line.strip():
             return stripped
 

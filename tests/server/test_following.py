@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ import pytest
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.errors import CommandError, ConfigError
 from cacheapp.engine.following import Following
+from cacheapp.engine.persistence import rdb, snapshot
+from cacheapp.engine.persistence.replay import packed
+from cacheapp.engine.session import Session
 from cacheapp.server import following
 from tests.differential.wire import Wire
 from tests.redis_server import HOST, MISSING, RedisServer, binary
@@ -147,6 +151,38 @@ def test_it_goes_on_where_the_link_broke(start: Start, master: Client) -> None:
     assert facts(master, "stats")["sync_full"] == "1"
 
 
+def test_it_goes_on_in_the_database_where_the_link_broke(start: Start, master: Client) -> None:
+    replica = start("engine")
+    follow(replica, master)
+    ask(master, "SELECT 3")
+    ask(master, "SET a 1")
+    assert same(replica, master)
+    assert ask(replica, "CLIENT KILL TYPE master") == 1
+    ask(master, "SET b 1")
+    until(lambda: facts(master, "stats")["sync_partial_ok"] == "1", master)
+    assert same(replica, master)
+    assert list(facts(replica, "keyspace")) == ["db3"]
+
+
+def test_what_went_wrong_here_is_copied_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master, replica = start("engine"), start("engine")
+    follow(replica, master)
+    run = Following._run
+
+    def failing(self: Following, session: Session, args: list[bytes]) -> None:
+        run(self, session, args)
+        if args[0] == b"APPEND":
+            raise RuntimeError
+
+    monkeypatch.setattr(Following, "_run", failing)
+    ask(master, "APPEND a x")
+    until(lambda: facts(master, "stats")["sync_full"] == "2", master)
+    assert same(replica, master)
+    assert ask(replica, "GET a") == b"x"
+
+
 def test_it_follows_another_master_or_none(start: Start, master: Client) -> None:
     replica, other = start("engine"), start("engine")
     ask(master, "SET a 1")
@@ -219,10 +255,64 @@ def test_to_the_master_s_commands_no_key_is_due(running: RunningServer) -> None:
         assert {key: db.values[slot] for key, slot in db.slots.items()} == {
             b"n": b"abc", b"m": b"a",
         }  # fmt: skip
-        engine.following.apply([[b"MULTI"]], 120)
+        engine.following.apply([[b"MULTI"]], 115)
         assert engine.following.offset == 100
     assert engine.execute(session, [b"GET", b"n"]) is None
     assert engine.execute(session, [b"KEYS", b"*"]) == []
+
+
+def test_what_came_before_an_open_transaction_counts(running: RunningServer) -> None:
+    engine = running.engine
+    with engine.lock:
+        followed = engine.following = Following(engine, HOST, 1)
+        followed.up()
+        before, begun = [[b"INCR", b"n"]], [[b"MULTI"], [b"INCR", b"n"]]
+        end = len(b"".join(map(packed, before)))
+        whole = end + len(b"".join(map(packed, begun)))
+        followed.apply(before + begun, whole)
+        assert followed.offset == end
+        followed.apply([[b"INCR", b"n"]], whole + 20)
+        assert followed.offset == end
+        # Broken here, the transaction comes again, and INCR of before does not.
+        followed.down()
+        followed.up()
+        followed.apply([*begun, [b"EXEC"]], whole + 14)
+        assert followed.offset == whole + 14
+        db = engine.databases[0]
+        assert db.values[db.slots[b"n"]] == 2
+
+
+def test_nothing_is_taken_of_a_former_master(running: RunningServer) -> None:
+    engine = running.engine
+    session = engine.connect(lambda _reply: None)
+    engine.execute(session, [b"SET", b"k", b"v"])
+    empty = b"".join(rdb.pieces(snapshot.Snapshot(), engine.config, engine.now))
+    with engine.lock:
+        former = Following(engine, HOST, 1)
+        former.load(empty, "a", 1)
+        former.up()
+    assert former.session is None
+    assert engine.execute(session, [b"GET", b"k"]) == b"v"
+
+
+def test_a_master_that_says_nothing_new_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read() -> bytes:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        reader = asyncio.StreamReader()
+        line = loop.create_task(following._line(reader, 60))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            now += 40
+            monkeypatch.setattr(loop, "time", lambda at=now: at)
+            reader.feed_data(b"\n")
+            # A turn for the timer, and one for what it wakes.
+            for _ in range(3):
+                await asyncio.sleep(0)
+        reader.feed_data(b"+OK\r\n")
+        return await line
+
+    assert asyncio.run(read()) == b"+OK"
 
 
 @pytest.fixture
