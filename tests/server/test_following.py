@@ -81,11 +81,11 @@ def master(request: pytest.FixtureRequest, start: Start) -> Client:
 
 
 def until(condition: Callable[[], bool], anywhere: Wire) -> None:
-    """Return once `condition` holds; a server's own waiting makes the pauses."""
+    """Return once `condition` holds; a server's own waiting makes the pauses, a replica's too."""
     for _ in range(TURNS_MAX):
         if condition():
             return
-        ask(anywhere, "BLPOP none 0.02")
+        ask(anywhere, "XREAD BLOCK 20 STREAMS none $")
     raise AssertionError(condition)
 
 
