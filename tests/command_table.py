@@ -25,7 +25,7 @@ PARTIAL = {
     "BGSAVE": _NEEDS_DIRECTORY,
     "CLUSTER": "says that cluster support is disabled, as redis-server without a cluster",
     "DEBUG": "what tests and tools ask for; `DEBUG HELP` lists it",
-    "FAILOVER": "says that there are no replicas",
+    "FAILOVER": "refuses what redis-server refuses, and then says that it does not do it",
     "MEMORY|DOCTOR": "other advice, since memory is Python's",
     "MEMORY|MALLOC-STATS": "there is no allocator to ask, and it says so",
     "MEMORY|STATS": "the fields about the allocator",

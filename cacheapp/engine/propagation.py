@@ -16,6 +16,8 @@ command or `tick`.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from cacheapp.engine.effects import EFFECTS
@@ -61,7 +63,16 @@ class Sink(Protocol):
 class Propagation:
     """The sinks of an engine, and the effects of what runs just now."""
 
-    __slots__ = ("_engine", "_instead", "_pending", "_prevented", "_seen", "failure", "sinks")
+    __slots__ = (
+        "_engine",
+        "_gathers",
+        "_instead",
+        "_pending",
+        "_prevented",
+        "_seen",
+        "failure",
+        "sinks",
+    )
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -72,6 +83,8 @@ class Propagation:
         self._pending: list[tuple[int, list[bytes], int]] = []
         self._instead: list[bytes] | None = None
         self._prevented = False
+        # Whether the commands that run belong together.
+        self._gathers = False
         # The dirty counter up to which every change has been told.
         self._seen = engine.dirty
 
@@ -147,7 +160,25 @@ class Propagation:
         self.performed(session, row, args, reply, error)
         if session.is_script or session.queue is not None or self._engine.overtime.running:
             return
+        if self._gathers:
+            return
         self.settle(together=row.name not in _SCATTERED)
+        if self.failure is not None:
+            raise self.failure
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is executed inside goes out at the end, as a transaction. Under the engine's lock.
+
+        CommandError where a sink could not take it.
+        """
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            if not self._engine.overtime.running:
+                self.settle()
         if self.failure is not None:
             raise self.failure
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from cacheapp.engine import propagation
 from cacheapp.engine.persistence import copying
 from cacheapp.engine.persistence.replay import packed
-from cacheapp.engine.replies import BLOCKED, Raw, Reply
+from cacheapp.engine.replies import BLOCKED, BUSY, Raw, Reply
 
 if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
@@ -34,6 +34,7 @@ class Replica:
 
     __slots__ = (
         "address",
+        "confirms",
         "connected",
         "copies_only",
         "heard",
@@ -55,7 +56,9 @@ class Replica:
         # How much it has confirmed, and when, in seconds; 0 if it never has.
         self.offset = 0
         self.heard = 0.0
+        # Since when it gets the stream, which those who have sent SYNC do not confirm.
         self.connected = 0.0
+        self.confirms = True
         # Tools that take a copy and do not follow, and what is to be in it.
         self.copies_only = False
         self.wants_keys = self.wants_functions = True
@@ -150,6 +153,7 @@ class Replicas:
             self._pinged = engine.now
             propagation.listen(engine, self)
         self._selected = -1
+        replica.confirms = names_itself
         if names_itself:
             name = engine.replication_id.encode()
             session.deliver(Raw(b"+FULLRESYNC %b %d\r\n" % (name, self.offset)))
@@ -174,6 +178,7 @@ class Replicas:
             session.kill(None)
             return
         replica.payload_bytes = len(copy)
+        replica.connected = self._engine.now
         session.deliver(Raw(b"".join((b"$%d\r\n" % len(copy), copy, *held))))
 
     def resumed(self, session: Session, replication_id: bytes, offset: int) -> Raw | None:
@@ -226,9 +231,13 @@ class Replicas:
             self._pinged = now
             self.feed(max(self._selected, 0), _PING)
             self.settle()
+            for session in online:
+                if self.by_session[session].held is not None:
+                    session.deliver(BUSY)
         for session in online:
             replica = self.by_session[session]
-            if replica.heard and now - replica.heard > config["repl-timeout"]:
+            heard = max(replica.heard, replica.connected)
+            if replica.confirms and replica.held is None and now - heard > config["repl-timeout"]:
                 session.kill(None)
 
     # What they confirm

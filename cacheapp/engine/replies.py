@@ -49,6 +49,10 @@ class Raw(bytes):
     __slots__ = ()
 
 
+#: Tells a replica that its copy is still being made. It answers nothing: who waits goes on to.
+BUSY = Raw(b"\n")
+
+
 class Attributed:
     """A reply with attributes, which RESP2 leaves out. Only for sessions with a socket."""
 

@@ -15,6 +15,7 @@ sees the middle of a transaction, and pays two attribute loads for it instead of
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
 from cacheapp.engine.registry import COMMANDS
@@ -217,8 +218,10 @@ def msetter(session: Session) -> MultiSetter:
                 or db.waiters
                 or not 0 <= ttl_ms < _TTL_MS_MAX
             ):
-                for key, value in pairs:
-                    set_one(key, value, ttl_ms)
+                told = engine.propagation
+                with contextlib.nullcontext() if told is None else told.together():
+                    for key, value in pairs:
+                        set_one(key, value, ttl_ms)
                 return OK
             due = int(now * 1000) + ttl_ms if ttl_ms else 0
             slots, values, deadlines, accesses = db.slots, db.values, db.deadlines, db.accesses

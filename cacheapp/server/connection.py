@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from cacheapp.engine.errors import CommandError
-from cacheapp.engine.replies import BLOCKED, NO_REPLY, OK, Push, Reply, Status
+from cacheapp.engine.replies import BLOCKED, BUSY, NO_REPLY, OK, Push, Reply, Status
 from cacheapp.engine.session import Session
 from cacheapp.engine.shortcuts import getter, setter
 from cacheapp.server.protocol import ProtocolError, RequestParser
@@ -239,6 +239,9 @@ class Connection(asyncio.BufferedProtocol):
                     break
                 commands = parser.take(not session.login_required)
                 if not commands:
+                    if session.replica is not None:
+                        # It sends empty lines while it loads its copy.
+                        session.replica.heard = session.engine.clock.time()
                     if parser.pending_bytes > self._server.request_bytes_max:
                         self.drop()
                     break
@@ -401,7 +404,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if reply is not NO_REPLY:
             self._put(reply)
-        if self._blocked and type(reply) is not Push:
+        if self._blocked and type(reply) is not Push and reply is not BUSY:
             self._blocked = False
             self._resume_soon()
         if self._out_bytes > GATHERED_BYTES:

@@ -10,7 +10,7 @@ from cacheapp.engine import batches, propagation
 from cacheapp.engine.batches import execute_batch, execute_transaction
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
-from cacheapp.engine.errors import CommandError
+from cacheapp.engine.errors import CommandError, SessionEndedError
 from cacheapp.engine.propagation import TO_FILE
 from cacheapp.engine.replies import BLOCKED, Reply
 from cacheapp.engine.session import Session
@@ -116,6 +116,15 @@ def test_it_ends_with_the_session() -> None:
     session = engine.connect(lambda _reply: None)
     assert len(execute_batch(session, [[b"QUIT"], [b"PING"]])) == 1
     assert session.closing
+
+
+def test_nothing_runs_after_quit() -> None:
+    engine = Engine()
+    session = engine.connect(lambda _reply: None)
+    engine.execute(session, [b"QUIT"])
+    with pytest.raises(SessionEndedError):
+        engine.execute(session, [b"SET", b"k", b"v"])
+    assert not engine.databases[0].slots
 
 
 QUEUED = [

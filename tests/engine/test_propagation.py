@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -166,10 +167,32 @@ def test_who_waited_is_told_of_as_the_plain_command(told: Told) -> None:
 def test_shortcuts_that_write_are_told_of_and_those_that_read_stay(told: Told) -> None:
     setter(told.session)(b"a", b"1", 5)
     msetter(told.session)([(b"b", b"2"), (b"c", b"3")], 0)
-    assert told.heard.take() == [f"0> SET a 1 PXAT {NOW_MS + 5}", "0> SET b 2", "0> SET c 3"]
+    assert told.heard.take() == [
+        f"0> SET a 1 PXAT {NOW_MS + 5}", "0> MULTI", "0> SET b 2", "0> SET c 3", "0> EXEC"
+    ]  # fmt: skip
     before = told.engine.stats.fast_gets
     assert getter(told.session)(b"a") == b"1"
     assert told.engine.stats.fast_gets == before + 1
+
+
+def test_what_is_set_together_goes_out_together_though_it_ends_early(told: Told) -> None:
+    mset = msetter(told.session)
+    mset([(b"b", b"2")], 5)
+    assert told.heard.take() == [f"0> SET b 2 PXAT {NOW_MS + 5}"]
+    assert told.run("MULTI") == []
+    mset([(b"b", b"3"), (b"c", b"3")], 0)
+    assert told.heard.take() == []
+    assert told.run("EXEC") == ["0> MULTI", "0> SET b 3", "0> SET c 3", "0> EXEC"]
+
+    def breaking() -> Iterator[tuple[bytes, bytes]]:
+        yield b"b", b"4"
+        yield b"c", b"4"
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        mset(breaking(), 0)
+    assert told.heard.take() == ["0> MULTI", "0> SET b 4", "0> SET c 4", "0> EXEC"]
+    assert told.run("INCR n") == ["0> INCR n"]
 
 
 def test_a_native_script_is_told_of_by_its_commands(told: Told) -> None:

@@ -164,6 +164,31 @@ def test_it_goes_on_in_the_database_where_the_link_broke(start: Start, master: C
     assert list(facts(replica, "keyspace")) == ["db3"]
 
 
+def test_a_failover_says_why_it_is_not_done(start: Start) -> None:
+    master, replica = start("engine"), start("engine")
+    follow(replica, master)
+    assert "supported" in refusal(ask(master, "FAILOVER"))
+    assert "supported" in refusal(ask(master, f"FAILOVER TO {HOST} {replica.port} TIMEOUT 5"))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "FAILOVER FORCE",
+            "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
+        ),
+        ("FAILOVER TO nowhere 1", "ERR FAILOVER target HOST and PORT is not a replica."),
+        ("FAILOVER FORCE FORCE", "ERR syntax error"),
+        ("FAILOVER TIMEOUT 1 TIMEOUT 1", "ERR syntax error"),
+        ("FAILOVER TO a 1 TO a 1", "ERR syntax error"),
+    ],
+)
+def test_what_a_failover_refuses(start: Start, master: Client, line: str, told: str) -> None:
+    follow(start("engine"), master)
+    assert refusal(ask(master, line)) == told
+
+
 def test_what_went_wrong_here_is_copied_again(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,6 +201,53 @@ def test_nobody_waits_for_a_copy_and_what_happens_meanwhile_comes_after_it(
         assert peer.receive(8) == b"-ERR Rep"
 
 
+def test_a_replica_hears_that_its_copy_takes_time(
+    running: RunningServer, gate: threading.Event
+) -> None:
+    with running.connect() as peer:
+        peer.send(b"PSYNC ? -1\r\nGET a\r\n")
+        peer.receive(len("+FULLRESYNC \r\n") + 40 + 2)
+        with running.engine.lock:
+            running.engine.replicas._pinged = 0.0
+        # It still waits: what it has sent is not answered before the copy.
+        assert peer.receive(1) == b"\n"
+        gate.set()
+        assert peer.receive(1) == b"$"
+
+
+@pytest.mark.parametrize(
+    ("begins", "confirms", "stays"),
+    [
+        (b"PSYNC ? -1", b"", False),
+        (b"PSYNC ? -1", b"REPLCONF ACK 0\r\n", True),
+        (b"PSYNC ? -1", b"\n", True),
+        (b"SYNC", b"", True),
+    ],
+)
+def test_who_never_confirms_is_dropped(
+    running: RunningServer, master: Wire, begins: bytes, confirms: bytes, *, stays: bool
+) -> None:
+    replicas = running.engine.replicas
+    with running.connect() as peer:
+        peer.send(begins + b"\r\nGET a\r\n")
+        # After the copy comes the refusal of what no replica may do.
+        received = b""
+        while not received.endswith(b"-ERR Replica can't interact with the keyspace\r\n"):
+            received += peer.receive(1)
+        with running.engine.lock:
+            ((session, replica),) = replicas.by_session.items()
+            replica.heard = 0.0
+        peer.send(confirms)
+        for _ in range(TURNS_MAX):
+            if replica.heard or not confirms:
+                break
+            ask(master, "BLPOP none 0.01")
+        with running.engine.lock:
+            replica.connected = 1.0
+            replicas.tick()
+            assert session.closing is not stays
+
+
 def test_what_is_held_for_a_replica_is_bounded(gate: threading.Event) -> None:
     with RunningServer(client_output_buffer_limit="slave 1mb 0 0") as server:
         master = Wire(HOST, server.port)

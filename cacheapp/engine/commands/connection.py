@@ -120,6 +120,7 @@ def hello(ctx: Session, *options: bytes) -> Reply:
 )  # fmt: skip
 def quit_(ctx: Session, *_ignored: bytes) -> Reply:
     ctx.closing = True
+    ctx.refresh()
     return OK
 
 

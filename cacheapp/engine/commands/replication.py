@@ -2,7 +2,8 @@
 
 What replicas are sent is `engine/replicas`; what a replica does with it is `engine/following`. An
 engine without sockets of its own refuses REPLICAOF, but for NO ONE. WAITAOF does not wait for the
-log's turn, but for the disk. FAILOVER of a master is left out: REPLICAOF does it in two steps.
+log's turn, but for the disk. FAILOVER of a master is left out, but for what it refuses: REPLICAOF
+does it in two steps.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ _NO_WAIT = (
 )
 _FAILOVER_OF_MASTER = "ERR PSYNC FAILOVER can't be sent to a master."
 _FAILOVER_OF_ANOTHER = "ERR PSYNC FAILOVER replid must match my replid."
+_FORCED_ALONE = "ERR FAILOVER with force option requires both a timeout and target HOST and IP."
+_NO_FAILOVER = (
+    "ERR FAILOVER is not supported by this server. Send REPLICAOF NO ONE to a replica that WAIT "
+    "finds up to date, and then REPLICAOF with its address to this one."
+)
 _NO_SOCKET = "ERR Only a client with a connection of its own can be a replica"
 _PORT_MAX = 65535
 _REPLCONF_OPTIONS = frozenset(
@@ -140,24 +146,49 @@ command(
 )  # fmt: skip
 def failover(ctx: Session, *options: bytes) -> Reply:
     words = iter(options)
+    target: tuple[str, int] | None = None
+    forced = timed = False
     first = options[0].lower() if options else b""
     if len(options) == 1 and first == b"abort":
         raise CommandError("ERR No failover in progress.")
     for word in words:
         option = word.lower()
-        if option == b"timeout" and (raw := next(words, None)) is not None:
+        if option == b"timeout" and not timed and (raw := next(words, None)) is not None:
             if parse_int(raw) <= 0:
                 raise CommandError("ERR FAILOVER timeout must be greater than 0")
-        elif option == b"to":
+            timed = True
+        elif option == b"to" and target is None:
             host, port = next(words, None), next(words, None)
             if host is None or port is None:
                 raise CommandError(SYNTAX)
-            parse_int(port)
-        elif option != b"force":
+            target = text(host), parse_int(port)
+        elif option == b"force" and not forced:
+            forced = True
+        else:
             raise CommandError(SYNTAX)
     if ctx.engine.following is not None:
         raise CommandError("ERR FAILOVER is not valid when server is a replica.")
-    raise CommandError("ERR FAILOVER requires connected replicas.")
+    _check_target(ctx, target, forced=forced, timed=timed)
+    raise CommandError(_NO_FAILOVER)
+
+
+def _check_target(
+    ctx: Session, target: tuple[str, int] | None, *, forced: bool, timed: bool
+) -> None:
+    replicas = ctx.engine.replicas
+    following = {
+        (replica.address or session.host, replica.port): replica
+        for session, replica in replicas.by_session.items()
+        if replica.is_online
+    }
+    if not following:
+        raise CommandError("ERR FAILOVER requires connected replicas.")
+    if forced and not (timed and target):
+        raise CommandError(_FORCED_ALONE)
+    if target is not None and target not in following:
+        raise CommandError("ERR FAILOVER target HOST and PORT is not a replica.")
+    if target is not None and following[target].held is not None:
+        raise CommandError("ERR FAILOVER target replica is not online.")
 
 
 @command(

@@ -40,4 +40,5 @@ def shutdown(ctx: Session, *options: bytes) -> Reply:
         raise CommandError(_CANNOT_SAVE)
     ctx.engine.end_process()
     ctx.closing = True
+    ctx.refresh()
     return NO_REPLY

@@ -7,6 +7,7 @@ every few keys, or whoever waits for the interpreter would wait five millisecond
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ class Background:
 
         def run() -> None:
             try:
-                first()
+                self._prepared(first)
                 write()
                 self.error = None
             except OSError as error:
@@ -84,6 +85,18 @@ class Background:
 
         threading.Thread(target=run, name=f"cacheapp-{self.kind}", daemon=True).start()
 
+    def _prepared(self, first: Callable[[], None]) -> None:
+        try:
+            first()
+        except OSError:
+            if self._child is not None:
+                # Else it would write on, and nobody would wait for its end.
+                self._child.kill()
+                with contextlib.suppress(OSError):
+                    self._child.wait()
+                self._sweep()
+            raise
+
     def cancel(self) -> None:
         """End it early, unless it is through; nothing is written any more when this returns."""
         self.cancelled = True
@@ -91,8 +104,11 @@ class Background:
             self._child.kill()
         self.written.wait()
         if self._child is not None:
-            path = Path(self._path)
-            self._engine.files.sweep(str(path.parent), path.name)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        path = Path(self._path)
+        self._engine.files.sweep(str(path.parent), path.name)
 
 
 def _while_true(condition: Callable[[], bool], content: Iterator[bytes]) -> Iterator[bytes]:

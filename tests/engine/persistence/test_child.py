@@ -15,6 +15,7 @@ import pytest
 from cacheapp.engine.clock import ManualClock
 from cacheapp.engine.engine import Engine
 from cacheapp.engine.persistence import child, copying
+from cacheapp.engine.persistence.background import Background
 from cacheapp.engine.persistence.rdb import parsed
 from tests.engine.persistence.test_saving import WAIT_S, FaultyFiles, ended, persistence, runner
 
@@ -112,6 +113,23 @@ def test_it_saves_what_was_there_when_it_was_made(
     assert run("GET", "later") == b"v"
     engine.close()
     assert loaded(tmp_path, clock) == [b"k"]
+
+
+def test_it_ends_where_what_had_to_come_first_failed(engine: Engine, tmp_path: Path) -> None:
+    def failing() -> None:
+        raise OSError(errno.EIO, "")
+
+    work = Background("aof", engine)
+    with engine.lock:
+        work.begin(str(tmp_path / "never"), base=True, first=failing, ended=lambda _work: None)
+    assert work.written.wait(WAIT_S)
+    assert isinstance(work.error, OSError)
+    # Nobody waits for it any more, nor does it for anybody.
+    made = work._child
+    assert made is not None
+    assert made._pid == 0
+    assert not list(tmp_path.glob("never.tmp*"))
+    engine.close()
 
 
 def test_a_log_is_rewritten_by_one(
