@@ -159,7 +159,9 @@ def test_a_copy_of_a_master_is_not_mixed_with_what_was_there(
 
     def follow_once(engine: Engine) -> None:
         with engine.lock:
-            Following(engine, "its host", 1).load(copy, "0" * 40, 0)
+            engine.following = Following(engine, "its host", 1)
+            engine.following.load(copy, "0" * 40, 0)
+            engine.following = None
 
     engine = made()
     run = runner(engine)
