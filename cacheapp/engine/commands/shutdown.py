@@ -40,5 +40,4 @@ def shutdown(ctx: Session, *options: bytes) -> Reply:
         raise CommandError(_CANNOT_SAVE)
     ctx.engine.end_process()
     ctx.closing = True
-    ctx.refresh()
     return NO_REPLY
