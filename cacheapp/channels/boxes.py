@@ -313,18 +313,30 @@ def _wake(
     running: AbstractEventLoop | None,
     woken: dict[AbstractEventLoop, list[Future[None]]],
 ) -> None:
-    """Tell one of those who wait to look again: in its own loop at once, else by ``woken``."""
+    """Tell one of those who wait to look again: in its own loop at once, else by ``woken``.
+
+    One whose loop does not run now is told only where there is no other.
+    """
     waiters = box.waiters
-    while waiters:
+    idle: list[Future[None]] = []
+    told = False
+    while waiters and not told:
         future = waiters.popleft()
         loop = future.get_loop()
         if loop is running:
             if not future.done():
                 future.set_result(None)
-                return
-        elif not loop.is_closed():
+                told = True
+        elif loop.is_running():
             woken.setdefault(loop, []).append(future)
-            return
+            told = True
+        elif not (loop.is_closed() or future.done()):
+            idle.append(future)
+    if idle:
+        if not told:
+            first = idle.pop(0)
+            woken.setdefault(first.get_loop(), []).append(first)
+        waiters.extendleft(reversed(idle))
 
 
 def _tell(woken: dict[AbstractEventLoop, list[Future[None]]]) -> None:

@@ -6,6 +6,9 @@ reaches, and put into the channel's box here. Where the one who waited has gone 
 message goes back to where it was. A process that found the list empty is noted down there in the
 same step, and gets an entry in its stream when something comes.
 
+A channel of this process has such a list where its stream was gone for a while; all of that goes
+into the box, whoever waits.
+
 Each step has a number, by which the server knows it: one whose answer was lost is asked for again,
 and neither takes nor gives back anything a second time. Left out on purpose: messages that were
 taken for a process that then died.
@@ -111,9 +114,12 @@ class Fetcher:
         earlier = self._unanswered.get(channel)
         if earlier is not None:
             self._ask(hub, channel, *earlier)
-        wanted, surplus = hub.boxes.wanted(channel)
-        if surplus:
-            self._give_back(hub, channel, surplus)
+        if "!" in channel:
+            wanted = hub.room(channel)
+        else:
+            wanted, surplus = hub.boxes.wanted(channel)
+            if surplus:
+                self._give_back(hub, channel, surplus)
         if wanted <= 0:
             return
         arguments = ("take", channel, next(self._numbers), wanted, hub.process)
@@ -146,6 +152,9 @@ class Fetcher:
         groups: list[bytes],
         numbers: list[bytes],
     ) -> None:
+        if "!" in channel:
+            hub.strays(channel, messages)
+            return
         surplus = hub.boxes.arrived(channel, self._read(hub, messages))
         if surplus:
             self._give_back(hub, channel, surplus)

@@ -150,12 +150,15 @@ class Group:
     ``position`` is the number of the last entry that was dealt with.
     """
 
-    __slots__ = ("key", "members", "name", "position", "subscriptions", "watchers")
+    __slots__ = ("is_reopened", "key", "members", "name", "position", "subscriptions", "watchers")
 
     def __init__(self, name: str, key: bytes, position: int) -> None:
         self.name = name
         self.key = key
         self.position = position
+        #: Whether nothing was read since the stream was gone, and with it what it told of
+        #: memberships: only those who read their own stream as well know who is a member now.
+        self.is_reopened = False
         self.members: dict[str, Member] = {}
         self.subscriptions: list[Subscription] = []
         #: General channels that somebody here waits at, and that are members on the server.

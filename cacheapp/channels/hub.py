@@ -185,6 +185,7 @@ class Hub:
         """Go on at ``number`` of a stream that was not what we had read; with the lock held."""
         group.gap(reason)
         group.position = number
+        group.is_reopened = True
 
     # What the reader calls
 

@@ -12,6 +12,7 @@ purpose: TLS, whose decrypted bytes a selector does not see, and loops that watc
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -53,6 +54,7 @@ class Loan:
         self._close = weakref.finalize(self, os.close, self._fd)
         self._close.atexit = False
         self.began = self._replied_at = monotonic()
+        self._due_at = math.inf
         self.reply: Any = None
         self.error: Exception | None = None
         self.is_asked = True
@@ -60,8 +62,12 @@ class Loan:
 
     # The thread's
 
-    def run(self, until: float) -> None:
-        """Have the loop read until then (of the monotonic clock), or until the loan is over."""
+    def run(self, until: float, due_at: float) -> None:
+        """Have the loop read until then (of the monotonic clock), or until the loan is over.
+
+        From ``due_at`` on it is over with the next reply, when the thread need not wait for one.
+        """
+        self._due_at = due_at
         self._connection._sock.setblocking(False)
         try:
             self._call(self._begin)
@@ -141,7 +147,7 @@ class Loan:
         if not self._reader.deal(hub, reply, self.began, may_wait=False):
             self.reply = reply
             return False
-        if hub.needs_thread():
+        if self._replied_at >= self._due_at or hub.needs_thread():
             return False
         # Those who wait for what came go first, and what they do about it.
         self._loop.call_soon(self._loop.call_soon, self._guard, self._ask)

@@ -6,8 +6,8 @@ in the order in which they were sent. Whatever fails, the thread goes on: it con
 pause that grows, looks whether the server is still the same one, and reads on from where it was.
 
 What a read cannot show, checks do: a stream that is missing, went back, or holds another type. The
-streams that somebody subscribed to are checked every BLOCK_MS, and all of them every CHECK_S, which
-also keeps them alive. A server that does not answer for ANSWER_S is taken for
+process's own and those that somebody subscribed to are checked every BLOCK_MS, and all of them
+every CHECK_S, which also keeps them alive. A server that does not answer for ANSWER_S is taken for
 lost, however open its connection looks.
 
 Where one event loop receives everything, it reads in the thread's place (see ``loan``). Where there
@@ -153,12 +153,12 @@ class Reader:
             self._connect(hub)
         now = monotonic()
         if now >= self._check_at:
-            self._check(hub, self._groups(hub, every=True), own=True)
+            self._check(hub, self._groups(hub, every=True))
             self._check_at = now + CHECK_S
             self._fresh_at = now + BLOCK_MS / 1000
             hub.checked()
         elif now >= self._fresh_at:
-            self._check(hub, self._groups(hub, every=False), own=False)
+            self._check(hub, self._groups(hub, every=False))
             self._fresh_at = now + BLOCK_MS / 1000
         if self._stopped.is_set():
             return
@@ -225,19 +225,18 @@ class Reader:
 
     # Checks
 
-    def _check(self, hub: Hub, groups: list[Group], *, own: bool) -> None:
-        """Compare the streams of groups with what was read of them, and open the missing ones."""
+    def _check(self, hub: Hub, groups: list[Group]) -> None:
+        """Compare the own stream and groups' with what was read, and open the missing ones."""
         from cacheapp.channels.hub import STREAM_TTL_S
 
         began = monotonic()
         if self._watch is not None:
             self._watch.look_again()
-        if own:
-            last = self._script([hub.process_key], STREAM_TTL_S, 1)[0]
-            number = 0 if last == b"!" else int(last)
-            if number < hub.position:
-                with hub.lock:
-                    hub.own_opened(number)
+        last = self._script([hub.process_key], STREAM_TTL_S, 1)[0]
+        number = 0 if last == b"!" else int(last)
+        if number < hub.position:
+            with hub.lock:
+                hub.own_opened(number)
         for start in range(0, len(groups), CHECK_KEYS_MAX):
             part = groups[start : start + CHECK_KEYS_MAX]
             # A sender of this process may move on while the server is asked.
@@ -319,7 +318,7 @@ class Reader:
         loan = self._loan = Loan(self, hub, loop, connection)
         if self._stopped.is_set():
             loan.ask_back()
-        loan.run(self._check_at)
+        loan.run(self._check_at, self._fresh_at)
         self._loan = None
         sock.settimeout(ANSWER_S)
         self.was_refused = loan.is_refused
@@ -327,6 +326,10 @@ class Reader:
             raise loan.error
         reply = receive(connection) if loan.is_asked else loan.reply
         self.deal(hub, reply, loan.began)
+
+    def check_soon(self) -> None:
+        """Have all streams checked before the next read; in the reader's thread."""
+        self._check_at = 0.0
 
     def ask_back(self) -> None:
         """Have the thread read itself, at once; from any thread."""

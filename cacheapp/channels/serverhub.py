@@ -77,6 +77,9 @@ class ServerHub(MemberHub):
         self._alone_at = 0.0
         #: The last entries that this process sent to its groups, until it has read them.
         self._ahead: dict[str, int] = {}
+        #: Until when strays may be found (see ``_lost``), and which channels were looked at.
+        self._strays_until = 0.0
+        self._looked: set[str] = set()
 
     def new_boxes(self) -> Boxes:
         """See Hub."""
@@ -89,8 +92,38 @@ class ServerHub(MemberHub):
 
     def _waits(self, box: Box) -> None:
         """A receive waits at the box, or was cancelled there."""
-        if "!" not in box.name and (box.waiters or box.items):
+        if "!" in box.name:
+            if self._strays_until:
+                self._look_for_strays(box.name)
+        elif box.waiters or box.items:
             self.fetcher.request(box.name)
+
+    def _lost(self) -> None:
+        """This process's stream was gone: strays, sent meanwhile, lie where general ones do."""
+        self.boxes.forget_flights()
+        self._looked.clear()
+        self._strays_until = monotonic() + self.expiry_s
+        for box in self.boxes.waiting():
+            self._waits(box)
+
+    def _look_for_strays(self, channel: str) -> None:
+        """Have a channel's strays fetched, once; of one that comes later the server tells."""
+        if monotonic() > self._strays_until:
+            self._strays_until = 0.0
+            self._looked.clear()
+        elif channel not in self._looked:
+            self._looked.add(channel)
+            self.fetcher.request(channel)
+
+    def strays(self, channel: str, values: Sequence[bytes]) -> None:
+        """Put into a channel of this process what did not come by its stream."""
+        with self.lock:
+            for value in values:
+                self._message(channel, value, own=False)
+
+    def room(self, channel: str) -> int:
+        """Return how many messages a channel of this process has room for."""
+        return self._capacity_of(channel) - self.boxes.count(channel)
 
     def is_own_and_calm(self, channel: str) -> bool:
         """Whether a message to ``channel`` may stay in this process.
@@ -187,7 +220,7 @@ class ServerHub(MemberHub):
                 return
             if group.position >= number:
                 return
-            if group.position == number - 1 and self._is_calm():
+            if group.position == number - 1 and self._is_calm() and not group.is_reopened:
                 # It is next, and nothing of ours is on its way: no need to wait for the reader.
                 group.follow(number)
                 self.deliver(group, number, local_body(message), 0.0)
@@ -280,7 +313,7 @@ class ServerHub(MemberHub):
         first = number_of(entries[0][0])
         if first != self.position + 1:
             # Deleted and opened anew, or trimmed by somebody's flush.
-            self.boxes.forget_flights()
+            self._lost()
         actions: list[tuple[int, Callable[[], None]]] = []
         latest = 0
         stop_us: int | None = None
@@ -342,6 +375,8 @@ class ServerHub(MemberHub):
 
     def feed(self, group: Group, entry: Entry) -> None:
         """See Hub; general channels that are waited for look at the server again."""
+        if entry.number > group.position:
+            group.is_reopened = False
         super().feed(group, entry)
         self._look_again(group)
         if self._ahead:
@@ -379,7 +414,7 @@ class ServerHub(MemberHub):
         logger.warning("Channels of %s: this process's messages were lost", self.link.name)
         self._full.clear()
         self._told = self._woken_at = 0
-        self.boxes.forget_flights()
+        self._lost()
 
     def after_reading(self) -> None:
         """Note which channels are full, trim what was read, and fetch what is waited for."""

@@ -152,7 +152,12 @@ class Watch:
         if type(found) is not self._connection._parser._hiredis_PushNotificationType:
             return False
         if found[0] == b"invalidate":
-            self._changed |= self._watched if found[1] is None else set(map(bytes, found[1]))
+            if found[1] is None:
+                # All streams are gone.
+                self._changed |= self._watched
+                self._reader.check_soon()
+            else:
+                self._changed |= set(map(bytes, found[1]))
         return True
 
     def _next(self) -> Any:

@@ -57,6 +57,26 @@ def test_a_loop_that_was_closed_wakes_nobody_and_loses_nothing() -> None:
     waiting.get_coro().close()
 
 
+def test_a_loop_that_stands_still_is_told_only_where_no_other_waits() -> None:
+    boxes = Boxes(60)
+    loop = asyncio.new_event_loop()
+    still = [loop.create_task(boxes.receive("a")) for _ in range(2)]
+    loop.run_until_complete(asyncio.sleep(0))
+
+    async def use() -> bytes:
+        waiting = asyncio.create_task(boxes.receive("a"))
+        await asyncio.sleep(0)
+        boxes.put("a", b"0", 10, fine)
+        return await asyncio.wait_for(waiting, 5)
+
+    assert asyncio.run(use()) == b"0"
+    # They still wait, first come first served.
+    for value in (b"1", b"2"):
+        boxes.put("a", value, 10, fine)
+    assert loop.run_until_complete(asyncio.wait_for(asyncio.gather(*still), 5)) == [b"1", b"2"]
+    loop.close()
+
+
 async def test_from_another_thread() -> None:
     boxes = Boxes(60)
     waiting = [asyncio.create_task(boxes.receive(name)) for name in "abc"]

@@ -154,6 +154,25 @@ async def test_a_server_that_lost_all(own: Layers) -> None:
     assert await soon(layer.receive(new)) == HELLO
 
 
+async def test_what_is_sent_while_a_process_has_no_stream_arrives(own: Layers) -> None:
+    layer, other = own(), own()
+    waited_for, later = await layer.new_channel(), await layer.new_channel()
+    waiting = asyncio.create_task(layer.receive(waited_for))
+    await other.send(later, {"type": "first"})
+    assert await types(layer, later, 1) == ["first"]
+    own.server.client().flushall()
+    for channel in (waited_for, later):
+        await other.send(channel, HELLO)
+        other.send_sync(channel, {"type": "second"})
+    assert await soon(waiting) == HELLO
+    assert await types(layer, waited_for, 1) == ["second"]
+    assert await types(layer, later, 2) == ["a", "second"]
+    # By the stream again, once each.
+    await other.send(later, {"type": "third"})
+    assert await types(layer, later, 1) == ["third"]
+    assert not layer._hub.boxes.names()
+
+
 async def test_a_server_that_stands_still_is_noticed(
     own_redis: RedisServer, own: Layers, caplog: pytest.LogCaptureFixture
 ) -> None:

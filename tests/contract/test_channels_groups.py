@@ -410,6 +410,20 @@ async def test_a_membership_ends_where_the_stream_is_gone(layers: Layers) -> Non
     assert await nothing(theirs, channel)
 
 
+async def test_the_reader_alone_delivers_first_after_a_stream_was_gone(layers: Layers) -> None:
+    ours, theirs = layers(), layers()
+    channel, other = [await theirs.new_channel() for _ in range(2)]
+    for member in (channel, other):
+        await theirs.group_add("g", member)
+    with theirs._hub.lock:
+        # So its reader deals with nothing meanwhile.
+        layers.server.client().delete(KEY)
+        await ours.group_discard("g", channel)
+        await theirs.group_send("g", HELLO)
+    assert await soon(theirs.receive(other)) == HELLO
+    assert await nothing(theirs, channel)
+
+
 async def test_a_general_member_that_is_added_again_gets_nothing_twice(layers: Layers) -> None:
     layer = layers()
     await layer.group_add("g", "general")
