@@ -12,6 +12,7 @@ have replicas too (see `following`). Left out on purpose: sending without a copy
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cacheapp.engine import propagation
@@ -34,6 +35,7 @@ class Replica:
 
     __slots__ = (
         "address",
+        "call_off",
         "confirms",
         "connected",
         "copies_only",
@@ -67,6 +69,8 @@ class Replica:
         # What is to follow the copy, as long as that is being made; else None.
         self.held: list[bytes] | None = None
         self.held_bytes = 0
+        # Ends the making of its copy, as long as that goes on.
+        self.call_off: Callable[[], None] | None = None
 
 
 class Replicas:
@@ -161,7 +165,7 @@ class Replicas:
         if not replica.copies_only:
             self._follow(session)
             replica.held, replica.held_bytes = [], 0
-        copying.begin(
+        replica.call_off = copying.begin(
             engine,
             lambda copy: self._send(session, replica, copy),
             keys=replica.wants_keys,
@@ -172,6 +176,7 @@ class Replicas:
     def _send(self, session: Session, replica: Replica, copy: bytes | None) -> None:
         """Send a copy, and what came after it, unless the replica is gone."""
         held, replica.held = replica.held or [], None
+        replica.call_off = None
         if session.replica is not replica or not (replica.is_online or replica.copies_only):
             return
         if copy is None:
@@ -205,7 +210,9 @@ class Replicas:
     def forget(self, session: Session) -> None:
         """`session` is gone."""
         self._waiting.pop(session, None)
-        session.replica = None
+        replica, session.replica = session.replica, None
+        if replica is not None and replica.call_off is not None:
+            replica.call_off()
         if self.by_session.pop(session, None) is not None and not self.online():
             self._alone_since = self._engine.now
 

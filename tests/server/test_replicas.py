@@ -248,6 +248,33 @@ def test_who_never_confirms_is_dropped(
             assert session.closing is not stays
 
 
+def test_no_copy_is_made_for_who_is_gone(
+    running: RunningServer, master: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went_on, may_go_on, through = threading.Event(), threading.Event(), threading.Event()
+
+    def endless(*_arguments: Any, **_options: Any) -> Iterator[bytes]:
+        try:
+            while not went_on.is_set():
+                assert may_go_on.wait(TIMEOUT_S)
+                yield b"."
+        finally:
+            through.set()
+
+    monkeypatch.setattr(copying, "pieces", endless)
+    with running.connect() as peer:
+        peer.send(b"PSYNC ? -1\r\n")
+        peer.receive(len("+FULLRESYNC \r\n") + 40 + 2)
+    for _ in range(TURNS_MAX):
+        if not running.engine.replicas.by_session:
+            break
+        ask(master, "BLPOP none 0.01")
+    may_go_on.set()
+    ended = through.wait(TIMEOUT_S)
+    went_on.set()
+    assert ended
+
+
 def test_what_is_held_for_a_replica_is_bounded(gate: threading.Event) -> None:
     with RunningServer(client_output_buffer_limit="slave 1mb 0 0") as server:
         master = Wire(HOST, server.port)

@@ -59,7 +59,7 @@ class Background:
         if child.is_safe(engine):
             self._child = child.begun(
                 lambda alive: files.replace(
-                    path, _while_true(alive, pieces(viewed(engine), config, now, base=base))
+                    path, while_true(alive, pieces(viewed(engine), config, now, base=base))
                 )
             )
         if self._child is not None:
@@ -69,7 +69,7 @@ class Background:
 
             def write() -> None:
                 rested = pieces(snapshot, config, now, base=base, rest=rest)
-                files.replace(path, _while_true(lambda: not self.cancelled, rested))
+                files.replace(path, while_true(lambda: not self.cancelled, rested))
 
         def run() -> None:
             try:
@@ -111,7 +111,8 @@ class Background:
         self._engine.files.sweep(str(path.parent), path.name)
 
 
-def _while_true(condition: Callable[[], bool], content: Iterator[bytes]) -> Iterator[bytes]:
+def while_true(condition: Callable[[], bool], content: Iterator[bytes]) -> Iterator[bytes]:
+    """`content` while `condition` holds; then OSError."""
     for piece in content:
         if not condition():
             raise OSError(errno.ECANCELED, "it was called off")

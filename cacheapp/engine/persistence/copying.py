@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cacheapp.engine.persistence import child
-from cacheapp.engine.persistence.background import rest
+from cacheapp.engine.persistence.background import rest, while_true
 from cacheapp.engine.persistence.rdb import pieces
 from cacheapp.engine.persistence.snapshot import Snapshot, taken, viewed
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cacheapp.engine.engine import Engine
 
 Choice = Callable[[Snapshot], Snapshot]
+# What makes the copy, and what stops that.
+Way = tuple[Callable[[], bytes], Callable[[], None]]
 
 _logger = logging.getLogger(__name__)
 
@@ -32,38 +34,52 @@ def begin(
     *,
     keys: bool = True,
     functions: bool = True,
-) -> None:
+) -> Callable[[], None]:
     """Make a dump of what `engine` holds now; called under its lock.
 
     Without `keys` or `functions` these are left out. `done` gets it later, under the lock too; None
-    where it could not be made.
+    where it could not be made. What is returned calls it off.
     """
     choose = partial(_chosen, keys, functions)
-    make = (child.is_safe(engine) and _by_child(engine, choose)) or _by_thread(engine, choose)
+    by_child = _by_child(engine, choose) if child.is_safe(engine) else None
+    make, stop = by_child or _by_thread(engine, choose)
+    called_off = threading.Event()
+
+    def call_off() -> None:
+        called_off.set()
+        stop()
 
     def run() -> None:
         copy = None
         try:
             copy = make()
         except OSError as error:
-            _logger.error("no copy could be made for a replica: %s", error)
+            if not called_off.is_set():
+                _logger.error("no copy could be made for a replica: %s", error)
         finally:
             with engine.lock:
                 done(copy)
 
     threading.Thread(target=run, name="cacheapp-copy", daemon=True).start()
+    return call_off
 
 
 def _chosen(keys: bool, functions: bool, snapshot: Snapshot) -> Snapshot:
     return Snapshot(snapshot.parts if keys else [], snapshot.libraries if functions else [])
 
 
-def _by_thread(engine: Engine, choose: Choice) -> Callable[[], bytes]:
+def _by_thread(engine: Engine, choose: Choice) -> Way:
     snapshot, config, now = choose(taken(engine)), engine.config, engine.now
-    return lambda: b"".join(pieces(snapshot, config, now, rest=rest))
+    stopped = threading.Event()
+
+    def make() -> bytes:
+        whole = pieces(snapshot, config, now, rest=rest)
+        return b"".join(while_true(lambda: not stopped.is_set(), whole))
+
+    return make, stopped.set
 
 
-def _by_child(engine: Engine, choose: Choice) -> Callable[[], bytes] | None:
+def _by_child(engine: Engine, choose: Choice) -> Way | None:
     """None where there can be no child."""
     reader, writer = os.pipe()
 
@@ -83,4 +99,4 @@ def _by_child(engine: Engine, choose: Choice) -> Callable[[], bytes] | None:
         made.wait()
         return copy
 
-    return read
+    return read, made.kill
