@@ -340,7 +340,8 @@ class HiddenFields(Fields):
 
     def moved(self, place: bytes) -> None:
         """See Fields."""
-        self._found = {
-            name: (self._field_at(place, name), body) for name, (_, body) in self._found.items()
-        }
-        self.place = place
+        if place != self.place:
+            self._found = {
+                name: (self._field_at(place, name), body) for name, (_, body) in self._found.items()
+            }
+            self.place = place
