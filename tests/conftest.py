@@ -53,7 +53,7 @@ def _redis_defaults(redis_process: RedisServer) -> Iterator[tuple[SocketRaw, dic
 def redis_server(
     redis_process: RedisServer, _redis_defaults: tuple[SocketRaw, dict[bytes, bytes]]
 ) -> RedisServer:
-    """The session's redis-server: empty, no scripts, no users, and its first configuration."""
+    """The session's redis-server: empty, no scripts, no functions, no users, and its first configuration."""
     control, defaults = _redis_defaults
     for name, value in control.execute("CONFIG", "GET", "*").items():
         if defaults[name] != value:
@@ -61,6 +61,7 @@ def redis_server(
     control.execute("DEBUG", "SET-ACTIVE-EXPIRE", 1)
     control.execute("FLUSHALL")
     control.execute("SCRIPT", "FLUSH")
+    control.execute("FUNCTION", "FLUSH")
     for user in control.execute("ACL", "USERS"):
         if user != b"default":
             control.execute("ACL", "DELUSER", user)
