@@ -53,7 +53,7 @@ def _redis_defaults(redis_process: RedisServer) -> Iterator[tuple[SocketRaw, dic
 def redis_server(
     redis_process: RedisServer, _redis_defaults: tuple[SocketRaw, dict[bytes, bytes]]
 ) -> RedisServer:
-    """The session's redis-server: empty, no scripts, no functions, no users, and its first configuration."""
+    """The session's redis-server: empty, no users, and its first configuration."""
     control, defaults = _redis_defaults
     for name, value in control.execute("CONFIG", "GET", "*").items():
         if defaults[name] != value:
