@@ -36,6 +36,12 @@ def row(what: str, ours: Timing, peer: Timing, target: float | None) -> Row:
     )
 
 
+RATIO = (
+    "A ratio is the median of the ratios of single rounds, which alternate between cases. On a\n"
+    "busy machine it may differ much from that of the two medians beside it: run again."
+)
+
+
 def render(rows: list[Row]) -> str:
     """The lines as a Markdown table."""
     head = ("what", "cacheapp", "peer", "ratio", "target", "")
@@ -57,4 +63,4 @@ def render(rows: list[Row]) -> str:
         return "| " + " | ".join(padded) + " |"
 
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([write(cells[0]), rule, *map(write, cells[1:])])
+    return "\n".join([write(cells[0]), rule, *map(write, cells[1:]), "", RATIO])
