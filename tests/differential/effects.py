@@ -22,7 +22,8 @@ Effect = tuple[int, list[bytes]]
 
 # The sides execute a command one after the other.
 APART_MS = 20_000
-_TIME = re.compile(rb"(\d{13})(-\d+)?")
+# Now, or the longest time to live of the grammars after it.
+_TIME = re.compile(rb"(\d{13}|92233717\d{11})(-\d+)?")
 _SHOWN = 12
 
 
