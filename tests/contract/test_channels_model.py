@@ -103,6 +103,10 @@ def world(
     if request.param == "watches":
         # As where there are very many groups.
         monkeypatch.setattr(watch, "WATCHED_FROM", 0)
+    if server.kind == "redis" and request.node.originalname == "test_two_senders":
+        # Not strict: seen once, under load. In process it may not happen, and fails.
+        reason = "a discard asked for by another process may, rarely, come late (docs/channels.md)"
+        request.applymarker(pytest.mark.xfail(strict=False, reason=reason))
     made = World(server)
     yield made
     made.close()
@@ -155,10 +159,6 @@ async def _one_sender(world: World, steps: list[tuple[str, ...]]) -> None:
 parts = st.tuples(st.booleans(), st.booleans(), operations.map(lambda steps: steps[:6]))
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="on a busy machine a discard asked for by another process may, rarely, come late",
-)
 @fixed
 @given(parts=st.lists(parts, max_size=8))
 def test_two_senders(world: World, parts: list[tuple[bool, bool, list[tuple[str, ...]]]]) -> None:

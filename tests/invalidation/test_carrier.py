@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,17 +16,7 @@ from cacheapp.invalidation.bus import Bus, Write
 from cacheapp.invalidation.carrier import WAITING_MAX, LayerCarrier, group_of
 from cacheapp.invalidation.protocol import keys_message
 from tests.cache.aliases import MakeCache
-
-LOOKS_MAX = 10_000
-
-
-def until(what: Callable[[], Any]) -> None:
-    pause = threading.Event()
-    for _ in range(LOOKS_MAX):
-        if what():
-            return
-        pause.wait(0.002)
-    raise AssertionError("it did not come")
+from tests.contract.nearcaches import until
 
 
 class Lossy(InMemoryChannelLayer):
